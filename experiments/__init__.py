@@ -1,0 +1,1 @@
+"""One absl-flag script an experiment: `python -m experiments.<name> --helpfull`."""

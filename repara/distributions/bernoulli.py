@@ -1,0 +1,122 @@
+"""The Bernoulli distribution."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from repara.distributions import constraints
+from repara.distributions.base import Distribution, _as_shape
+from repara.noise import check_key
+
+__all__ = ["Bernoulli"]
+
+
+class Bernoulli(Distribution):
+    """The distribution of a coin: 1 with probability p, otherwise 0.
+
+        log q(x) = x l - log(1 + exp(l)),   l = log(p / (1 - p))
+
+    It is discrete: `has_rsample` is False. A value that is neither 0 nor 1 has log-density -inf.
+
+    Args:
+      probs: p, in [0, 1]. Exactly one of `probs` and `logits` is given.
+      logits: l, any real number.
+
+    Raises:
+      TypeError: both or neither are given.
+      ValueError: a concrete value out of range.
+
+    Example:
+      >>> round(float(Bernoulli(logits=0.0).log_prob(1)), 4)
+      -0.6931
+    """
+
+    probs: Any  # an array or None
+    logits: Any  # an array or None
+    arg_constraints: ClassVar = {"probs": constraints.unit_interval, "logits": constraints.real}
+    support = constraints.boolean
+    has_rsample = False
+
+    def __init__(self, probs: ArrayLike | None = None, logits: ArrayLike | None = None) -> None:
+        _init_probs_or_logits(self, probs, logits)
+
+    def sample(self, key: jax.Array, shape: Sequence[int] = (), **unsupported: Any) -> jax.Array:
+        """Draws zeros and ones, exactly as probable as `probs` says to float precision.
+
+        Args:
+          key: a typed key; consumed.
+          shape: the sample shape.
+          **unsupported: a noise source has no meaning here and raises.
+
+        Returns:
+          Zeros and ones of the distribution's dtype, `shape + batch_shape`.
+
+        Raises:
+          TypeError: `key` is not a typed key, or a noise source is given.
+        """
+        if unsupported:
+            raise TypeError(f"Bernoulli.sample takes no {', '.join(unsupported)}: it is discrete")
+        check_key(key)
+        full = _as_shape(shape) + self.batch_shape
+        q = self._ready(len(full))
+        probs = q._probs()
+        u = jax.random.uniform(key, full, probs.dtype)
+        draw = jnp.where(jnp.isnan(probs), jnp.nan, (u < probs).astype(probs.dtype))
+        return jax.lax.stop_gradient(draw.astype(self.dtype))
+
+    def _probs(self) -> jax.Array:
+        if self.probs is None:
+            return jax.nn.sigmoid(self.logits)
+        return self.probs
+
+    def _log_prob(self, z: jax.Array) -> jax.Array:
+        if self.logits is None:
+            inside = _log_or_inf(jnp.where(z == 1, self.probs, 1 - self.probs))
+        else:
+            inside = z * self.logits - jax.nn.softplus(self.logits)
+        return jnp.where(constraints.boolean.check(z) | jnp.isnan(inside), inside, -jnp.inf)
+
+    def _entropy(self) -> jax.Array:
+        if self.logits is None:
+            return _entropy_of(self.probs) + _entropy_of(1 - self.probs)
+        # softplus(l) - l sigmoid(l), with the logit's own sign taken out so that nothing overflows.
+        size = jnp.abs(self.logits)
+        return jax.nn.softplus(-size) + size * jax.nn.sigmoid(-size)
+
+    def _mean(self) -> jax.Array:
+        return self._probs()
+
+    def _variance(self) -> jax.Array:
+        if self.probs is None:
+            return jax.nn.sigmoid(self.logits) * jax.nn.sigmoid(-self.logits)
+        return self.probs * (1 - self.probs)
+
+    def _mode(self) -> jax.Array:
+        p = self._probs()
+        return jnp.where(jnp.isnan(p), p, (p > 0.5).astype(p.dtype))
+
+    def enumerate_support(self) -> jax.Array:
+        """All values, [2] + [1] * len(batch_shape), to broadcast against the batch."""
+        return jnp.arange(2, dtype=self.dtype).reshape((2,) + (1,) * len(self.batch_shape))
+
+
+def _log_or_inf(p: jax.Array) -> jax.Array:
+    return jnp.where(p == 0, -jnp.inf, jnp.log(jnp.where(p == 0, 1, p)))
+
+
+def _entropy_of(p: jax.Array) -> jax.Array:
+    """-p log p, 0 at p = 0."""
+    return -p * jnp.log(jnp.where(p == 0, 1, p))
+
+
+def _init_probs_or_logits(
+    self: Distribution, probs: ArrayLike | None, logits: ArrayLike | None
+) -> None:
+    """The constructor of families that take either; the one not given is stored as None."""
+    if (probs is None) == (logits is None):
+        given = "neither" if probs is None else "both"
+        raise TypeError(f"{type(self).__name__} takes exactly one of probs and logits, got {given}")
+    Distribution.__init__(self, probs=probs, logits=logits)

@@ -1,0 +1,84 @@
+"""What parameters and values may be: named predicates, checked eagerly and under `jit` alike."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+__all__ = [
+    "Constraint",
+    "boolean",
+    "greater_than",
+    "integer_interval",
+    "lower_cholesky",
+    "nonnegative",
+    "open_unit_interval",
+    "positive",
+    "positive_definite",
+    "positive_vector",
+    "real",
+    "real_vector",
+    "unit_interval",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Constraint:
+    """A named set of values.
+
+    Attributes:
+      name: how messages name the set, to be read after "must be".
+      check: maps an array `[..., *event]` to booleans `[...]`, true where the value is in the set.
+        NaN is in no set.
+      event_ndims: how many trailing dimensions one value has.
+
+    Example:
+      >>> bool(positive.check(jnp.float32(-1.0)))
+      False
+    """
+
+    name: str
+    check: Callable[[jax.Array], jax.Array]
+    event_ndims: int = 0
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _is_lower_cholesky(x: jax.Array) -> jax.Array:
+    lower = jnp.all(x == jnp.tril(x), axis=(-2, -1))
+    return lower & jnp.all(jnp.diagonal(x, axis1=-2, axis2=-1) > 0, axis=-1)
+
+
+def _is_positive_definite(x: jax.Array) -> jax.Array:
+    # An upper and a lower triangle that were computed by different roundings still count as equal.
+    tolerance = 32 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(x), axis=(-2, -1), initial=0)
+    asymmetry = jnp.max(jnp.abs(x - jnp.swapaxes(x, -2, -1)), axis=(-2, -1), initial=0)
+    factor = jnp.linalg.cholesky(x)
+    return (asymmetry <= tolerance) & jnp.all(jnp.isfinite(factor), axis=(-2, -1))
+
+
+def greater_than(bound: float) -> Constraint:
+    """The values above `bound`, which is excluded."""
+    return Constraint(f"greater than {bound:g}", lambda x: x > bound)
+
+
+def integer_interval(low: int, high: int) -> Constraint:
+    """The integers from `low` to `high`, both included."""
+    return Constraint(
+        f"an integer from {low} to {high}",
+        lambda x: (x >= low) & (x <= high) & (x == jnp.round(x)),
+    )
+
+
+real = Constraint("a real number", lambda x: ~jnp.isnan(x))
+positive = Constraint("positive", lambda x: x > 0)
+nonnegative = Constraint("nonnegative", lambda x: x >= 0)
+unit_interval = Constraint("in the interval [0, 1]", lambda x: (x >= 0) & (x <= 1))
+open_unit_interval = Constraint("strictly between 0 and 1", lambda x: (x > 0) & (x < 1))
+boolean = Constraint("0 or 1", lambda x: (x == 0) | (x == 1))
+positive_vector = Constraint("a vector of positive numbers", lambda x: jnp.all(x > 0, axis=-1), 1)
+real_vector = Constraint("a vector of real numbers", lambda x: ~jnp.any(jnp.isnan(x), axis=-1), 1)
+lower_cholesky = Constraint("lower triangular with a positive diagonal", _is_lower_cholesky, 2)
+positive_definite = Constraint("symmetric and positive definite", _is_positive_definite, 2)

@@ -1,0 +1,183 @@
+"""Kullback-Leibler divergences: the table of closed forms, and the Monte Carlo estimate."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from repara.distributions.base import Distribution, _at_least_32
+from repara.distributions.bernoulli import Bernoulli
+from repara.distributions.independent import Independent
+from repara.distributions.multivariate_normal import MultivariateNormal, _solve
+from repara.distributions.normal import Normal
+
+__all__ = ["kl_divergence", "monte_carlo_kl"]
+
+_TABLE: dict[tuple[type, type], Callable[[Any, Any], jax.Array]] = {}
+
+
+def _closed_form(q: type, p: type) -> Callable[[Callable[..., jax.Array]], Callable]:
+    """Enters a function of two ready distributions into the table of closed forms."""
+
+    def enter(function: Callable[..., jax.Array]) -> Callable:
+        _TABLE[q, p] = function
+        return function
+
+    return enter
+
+
+def kl_divergence(q: Distribution, p: Distribution) -> jax.Array:
+    """The Kullback-Leibler divergence in closed form.
+
+        KL(q || p) = E_q[log q(z) - log p(z)]
+
+    Args:
+      q: the distribution of the expectation.
+      p: the other; its batch shape broadcasts with that of q, its event shape equals it.
+
+    Returns:
+      The divergence in nats, nonnegative, of the broadcast batch shape.
+
+    Raises:
+      NotImplementedError: there is no closed form for this pair; `monte_carlo_kl` estimates it.
+      ValueError: the event shapes differ.
+
+    Example:
+      >>> from repara.distributions import Normal
+      >>> round(float(kl_divergence(Normal(1.0, 1.0), Normal(0.0, 1.0))), 6)
+      0.5
+    """
+    if q.event_shape != p.event_shape:
+        raise ValueError(
+            f"kl_divergence: event shapes differ: {type(q).__name__} has {q.event_shape}, "
+            f"{type(p).__name__} has {p.event_shape}"
+        )
+    batch = jnp.broadcast_shapes(q.batch_shape, p.batch_shape)
+    with jax.numpy_dtype_promotion("standard"):
+        dtype = jnp.promote_types(q.dtype, p.dtype)
+    wide = _at_least_32(dtype)
+    value = _kl(q._ready(len(batch), wide), p._ready(len(batch), wide))
+    return jnp.broadcast_to(value, batch).astype(dtype)
+
+
+def _kl(q: Distribution, p: Distribution) -> jax.Array:
+    closed_form = _TABLE.get((type(q), type(p)))
+    if closed_form is None:
+        raise NotImplementedError(
+            f"no closed form of KL({type(q).__name__} || {type(p).__name__}): "
+            "estimate it with repara.monte_carlo_kl"
+        )
+    return closed_form(q, p)
+
+
+def monte_carlo_kl(
+    key: jax.Array, q: Distribution, p: Distribution, num_samples: int
+) -> tuple[jax.Array, jax.Array]:
+    """The Kullback-Leibler divergence by Monte Carlo, with its standard error.
+
+        KL(q || p) ~ mean_s [log q(z_s) - log p(z_s)],   z_s ~ q
+
+    Unbiased, and so is its gradient where q is reparameterized; a single estimate may be negative.
+
+    Args:
+      key: a typed key; consumed.
+      q: the distribution that is sampled.
+      p: the other.
+      num_samples: how many samples, at least 2.
+
+    Returns:
+      The estimate and its standard error in nats, each of the broadcast batch shape.
+
+    Raises:
+      ValueError: fewer than two samples.
+
+    Example:
+      >>> from repara.distributions import Normal
+      >>> kl, error = monte_carlo_kl(jax.random.key(0), Normal(1.0, 1.0), Normal(0.0, 1.0), 10_000)
+      >>> bool(abs(kl - 0.5) < 5 * error)
+      True
+    """
+    if num_samples < 2:
+        raise ValueError(f"monte_carlo_kl: num_samples must be at least 2, got {num_samples}")
+    if q.has_rsample:
+        z, log_q = q.rsample_and_log_prob(key, (num_samples,))
+    else:
+        z = q.sample(key, (num_samples,))
+        log_q = q.log_prob(z)
+    # Where p has more batch dimensions than q, the samples are shared by them.
+    missing = max(0, len(p.batch_shape) - len(q.batch_shape))
+    z = z.reshape(z.shape[:1] + (1,) * missing + z.shape[1:])
+    log_q = log_q.reshape(log_q.shape[:1] + (1,) * missing + log_q.shape[1:])
+    excess = log_q - p.log_prob(z)
+    return jnp.mean(excess, axis=0), jnp.std(excess, axis=0, ddof=1) / math.sqrt(num_samples)
+
+
+@_closed_form(Normal, Normal)
+def _normal_normal(q: Normal, p: Normal) -> jax.Array:
+    # With r = log(q.scale / p.scale): (expm1(2 r) - 2 r) / 2 keeps its digits for nearly equal
+    # scales, where scale^2 - 1 - log(scale^2) cancels.
+    r = jnp.log(q.scale / p.scale)
+    return 0.5 * (_expm1_minus(2 * r) + ((q.loc - p.loc) / p.scale) ** 2)
+
+
+def _expm1_minus(x: jax.Array) -> jax.Array:
+    """exp(x) - 1 - x, without cancellation near 0."""
+    near = jnp.abs(x) < 0.5
+    small = jnp.where(near, x, 0)
+    # x^2 sum_n x^n / (n + 2)!, cut below 2^-53 of its first term for |x| < 1/2.
+    series = jnp.zeros_like(x)
+    for n in range(14, 1, -1):
+        series = series * small + 1 / math.factorial(n)
+    return jnp.where(near, small**2 * series, jnp.expm1(x) - x)
+
+
+@_closed_form(MultivariateNormal, MultivariateNormal)
+def _mvn_mvn(q: MultivariateNormal, p: MultivariateNormal) -> jax.Array:
+    d = q.event_shape[0]
+    shift = jnp.sum(p._inverse(q.loc) ** 2, axis=-1)
+    if q.scale_diag is not None and p.scale_diag is not None:
+        spread = jnp.sum((q.scale_diag / p.scale_diag) ** 2, axis=-1)
+    else:
+        # |L_p^-1 L_q|^2, the trace of Sigma_p^-1 Sigma_q: column by column of L_q.
+        columns = jnp.swapaxes(_square_root(q), -2, -1)
+        if p.scale_diag is not None:
+            whitened = columns / p.scale_diag[..., None, :]
+        else:
+            whitened = _solve(jnp.tril(p.scale_tril)[..., None, :, :], columns)
+        spread = jnp.sum(whitened**2, axis=(-2, -1))
+    return 0.5 * (spread + shift - d) + p._half_log_det() - q._half_log_det()
+
+
+def _square_root(q: MultivariateNormal) -> jax.Array:
+    if q.scale_tril is not None:
+        return jnp.tril(q.scale_tril)
+    eye = jnp.eye(q.event_shape[0], dtype=q.loc.dtype)
+    return q.scale_diag[..., None] * eye.reshape((1,) * (q.scale_diag.ndim - 1) + eye.shape)
+
+
+@_closed_form(Bernoulli, Bernoulli)
+def _bernoulli_bernoulli(q: Bernoulli, p: Bernoulli) -> jax.Array:
+    one, zero = jnp.ones((), q._probs().dtype), jnp.zeros((), q._probs().dtype)
+
+    def part(weight: jax.Array, x: jax.Array) -> jax.Array:
+        # 0 log 0 = 0: where the weight is zero the difference may be -inf or NaN.
+        used = weight != 0
+        difference = q._log_prob(x) - p._log_prob(x)
+        return jnp.where(used, weight * jnp.where(used, difference, 0), 0)
+
+    mean = q._probs()
+    complement = jax.nn.sigmoid(-q.logits) if q.probs is None else 1 - mean
+    return part(mean, one) + part(complement, zero)
+
+
+@_closed_form(Independent, Independent)
+def _independent_independent(q: Independent, p: Independent) -> jax.Array:
+    if q.reinterpreted_batch_ndims != p.reinterpreted_batch_ndims:
+        raise NotImplementedError(
+            "no closed form of KL between Independent distributions that reinterpret "
+            f"{q.reinterpreted_batch_ndims} and {p.reinterpreted_batch_ndims} dimensions"
+        )
+    full = jnp.broadcast_shapes(q.base.batch_shape, p.base.batch_shape)
+    return q._sum(jnp.broadcast_to(_kl(q.base, p.base), full))

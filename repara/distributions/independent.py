@@ -1,0 +1,121 @@
+"""A batch of independent distributions read as one distribution over arrays."""
+
+import copy
+from typing import Any, ClassVar, Self
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from repara.distributions.base import Distribution, Shape
+from repara.distributions.constraints import Constraint
+
+__all__ = ["Independent"]
+
+
+class Independent(Distribution):
+    """Reads the last batch dimensions of `base` as part of the event.
+
+        log q(z) = sum_j log base(z_j)
+
+    Args:
+      base: any distribution.
+      reinterpreted_batch_ndims: how many of its last batch dimensions become event dimensions.
+
+    Raises:
+      ValueError: `base` has fewer batch dimensions than that.
+
+    Example:
+      >>> from repara.distributions import Normal
+      >>> q = Independent(Normal(jnp.zeros((5, 3)), 1.0), 1)
+      >>> q.batch_shape, q.event_shape
+      ((5,), (3,))
+    """
+
+    base: Distribution
+    reinterpreted_batch_ndims: int
+    _children: ClassVar = ("base",)
+    _static: ClassVar = ("reinterpreted_batch_ndims",)
+
+    def __init__(self, base: Distribution, reinterpreted_batch_ndims: int) -> None:
+        have = len(base.batch_shape)
+        if not 0 <= reinterpreted_batch_ndims <= have:
+            raise ValueError(
+                f"Independent: reinterpreted_batch_ndims must be from 0 to {have}, the batch "
+                f"dimensions of {type(base).__name__}, got {reinterpreted_batch_ndims}"
+            )
+        self._set("base", base)
+        self._set("reinterpreted_batch_ndims", int(reinterpreted_batch_ndims))
+
+    @property
+    def _split(self) -> int:
+        return len(self.base.batch_shape) - self.reinterpreted_batch_ndims
+
+    @property
+    def batch_shape(self) -> Shape:
+        return self.base.batch_shape[: self._split]
+
+    @property
+    def event_shape(self) -> Shape:
+        return self.base.batch_shape[self._split :] + self.base.event_shape
+
+    @property
+    def noise_shape(self) -> Shape:
+        return self.base.batch_shape[self._split :] + self.base.noise_shape
+
+    @property
+    def noise_marginal(self) -> Any:  # type: ignore[override]
+        return self.base.noise_marginal
+
+    @property
+    def has_rsample(self) -> bool:  # type: ignore[override]
+        return self.base.has_rsample
+
+    @property
+    def support(self) -> Constraint:
+        inner, n = self.base.support, self.reinterpreted_batch_ndims
+        return Constraint(
+            f"{inner.name} in every coordinate",
+            lambda x: jnp.all(inner.check(x), axis=_last(n)),
+            inner.event_ndims + n,
+        )
+
+    def sample(self, key: jax.Array, shape: Any = (), **kwargs: Any) -> jax.Array:
+        return self.base.sample(key, shape, **kwargs)
+
+    def _ready(self, rank: int, dtype: DTypeLike | None = None) -> Self:
+        ready = copy.copy(self)
+        ready._set("base", self.base._ready(rank + self.reinterpreted_batch_ndims, dtype))
+        return ready
+
+    def _sum(self, x: jax.Array) -> jax.Array:
+        return jnp.sum(x, axis=_last(self.reinterpreted_batch_ndims))
+
+    def _transform(self, eps: jax.Array) -> jax.Array:
+        return self.base._transform(eps)
+
+    def _inverse(self, z: jax.Array) -> jax.Array:
+        return self.base._inverse(z)
+
+    def _log_prob(self, z: jax.Array) -> jax.Array:
+        return self._sum(self.base._log_prob(z))
+
+    def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
+        z, log_prob = self.base._transform_and_log_prob(eps)
+        return z, self._sum(log_prob)
+
+    def _entropy(self) -> jax.Array:
+        return self._sum(jnp.broadcast_to(self.base._entropy(), self.base.batch_shape))
+
+    def _mean(self) -> jax.Array:
+        return self.base._mean()
+
+    def _variance(self) -> jax.Array:
+        return self.base._variance()
+
+    def _mode(self) -> jax.Array:
+        return self.base._mode()
+
+
+def _last(n: int) -> tuple[int, ...]:
+    return tuple(range(-n, 0))

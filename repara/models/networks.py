@@ -1,0 +1,171 @@
+"""Encoder and decoder networks: from images to features, and from latents to pixel outputs."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+__all__ = ["ACTIVATIONS", "ConvDecoder", "ConvEncoder", "MLPDecoder", "MLPEncoder"]
+
+Activation = Callable[[jax.Array], jax.Array]
+
+ACTIVATIONS: dict[str, Activation] = {
+    "elu": nn.elu,
+    "gelu": nn.gelu,
+    "leaky_relu": nn.leaky_relu,
+    "relu": nn.relu,
+    "silu": nn.silu,
+    "softplus": nn.softplus,
+    "tanh": nn.tanh,
+}
+"""The activations that experiments offer by name."""
+
+# Each of the two stages of a convolutional network halves the image.
+_CONV_STRIDES = 2
+_CONV_STAGES = 2
+
+
+class MLPEncoder(nn.Module):
+    """Dense layers from an image to features.
+
+    Attributes:
+      hidden_sizes: the width of each layer.
+      activation: applied after each.
+
+    Example:
+      >>> net = MLPEncoder((8,))
+      >>> x = jnp.zeros((2, 4, 4, 1))
+      >>> net.apply(net.init(jax.random.key(0), x), x).shape
+      (2, 8)
+    """
+
+    hidden_sizes: Sequence[int]
+    activation: Activation = nn.tanh
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps images [..., H, W, C] to features [..., hidden_sizes[-1]]."""
+        h = x.reshape(*x.shape[:-3], -1)
+        for size in self.hidden_sizes:
+            h = self.activation(nn.Dense(size)(h))
+        return h
+
+
+class MLPDecoder(nn.Module):
+    """Dense layers from a latent to one output a pixel and channel.
+
+    Attributes:
+      hidden_sizes: the width of each hidden layer, from the latent on.
+      image_shape: (H, W, C).
+      output_bias: the initial bias of the last layer, [H, W, C]: what is decoded before anything
+        is learnt.
+      activation: applied after each hidden layer.
+
+    Example:
+      >>> net = MLPDecoder((8,), (4, 4, 1), np.zeros((4, 4, 1)))
+      >>> z = jnp.zeros((2, 3))
+      >>> net.apply(net.init(jax.random.key(0), z), z).shape
+      (2, 4, 4, 1)
+    """
+
+    hidden_sizes: Sequence[int]
+    image_shape: tuple[int, int, int]
+    output_bias: Any
+    activation: Activation = nn.tanh
+
+    @nn.compact
+    def __call__(self, z: jax.Array) -> jax.Array:
+        """Maps latents [..., D] to pixel outputs [..., H, W, C]."""
+        h = z
+        for size in self.hidden_sizes:
+            h = self.activation(nn.Dense(size)(h))
+        bias = np.asarray(self.output_bias, np.float32).reshape(-1)
+        out = nn.Dense(math.prod(self.image_shape), bias_init=_constant(bias))(h)
+        return out.reshape(*z.shape[:-1], *self.image_shape)
+
+
+class ConvEncoder(nn.Module):
+    """Two strided convolutions and a dense layer from an image to features.
+
+    Attributes:
+      channels: the channels of the first convolution; the second has twice as many.
+      features: the width of the dense layer.
+      activation: applied after each layer.
+
+    Example:
+      >>> net = ConvEncoder(4, 8)
+      >>> x = jnp.zeros((2, 7, 5, 1))
+      >>> net.apply(net.init(jax.random.key(0), x), x).shape
+      (2, 8)
+    """
+
+    channels: int = 32
+    features: int = 256
+    activation: Activation = nn.relu
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps images [..., H, W, C] to features [..., features]."""
+        h = x.reshape(-1, *x.shape[-3:])
+        for stage in range(_CONV_STAGES):
+            h = nn.Conv(self.channels * 2**stage, (4, 4), strides=_CONV_STRIDES)(h)
+            h = self.activation(h)
+        h = h.reshape(*x.shape[:-3], -1)
+        return self.activation(nn.Dense(self.features)(h))
+
+
+class ConvDecoder(nn.Module):
+    """A dense layer and two transposed convolutions from a latent to one output a pixel.
+
+    Attributes:
+      image_shape: (H, W, C); sides that are not multiples of four are cropped from the next one.
+      output_bias: the initial value of a bias with one entry a pixel and channel, [H, W, C].
+      channels: as in `ConvEncoder`, in reverse order.
+      features: the width of the dense layer.
+      activation: applied after each hidden layer.
+
+    Example:
+      >>> net = ConvDecoder((7, 5, 1), np.zeros((7, 5, 1)), 4, 8)
+      >>> z = jnp.zeros((2, 3))
+      >>> net.apply(net.init(jax.random.key(0), z), z).shape
+      (2, 7, 5, 1)
+    """
+
+    image_shape: tuple[int, int, int]
+    output_bias: Any
+    channels: int = 32
+    features: int = 256
+    activation: Activation = nn.relu
+
+    @nn.compact
+    def __call__(self, z: jax.Array) -> jax.Array:
+        """Maps latents [..., D] to pixel outputs [..., H, W, C]."""
+        height, width, depth = self.image_shape
+        factor = _CONV_STRIDES**_CONV_STAGES
+        rows, columns = -(-height // factor), -(-width // factor)
+        channels = self.channels * 2 ** (_CONV_STAGES - 1)
+        h = self.activation(nn.Dense(self.features)(z.reshape(-1, z.shape[-1])))
+        h = self.activation(nn.Dense(rows * columns * channels)(h))
+        h = h.reshape(-1, rows, columns, channels)
+        for _ in range(_CONV_STAGES - 1):
+            channels //= 2
+            h = nn.ConvTranspose(channels, (4, 4), strides=(_CONV_STRIDES, _CONV_STRIDES))(h)
+            h = self.activation(h)
+        strides = (_CONV_STRIDES, _CONV_STRIDES)
+        out = nn.ConvTranspose(depth, (4, 4), strides=strides, use_bias=False)(h)
+        out = out[:, :height, :width]
+        bias = np.asarray(self.output_bias, np.float32).reshape(self.image_shape)
+        out = out + self.param("output_bias", _constant(bias), self.image_shape)[None]
+        return out.reshape(*z.shape[:-1], *self.image_shape)
+
+
+def _constant(value: np.ndarray) -> Callable[..., jax.Array]:
+    def init(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+        del key
+        return jnp.asarray(value, dtype).reshape(tuple(shape))
+
+    return init

@@ -1,0 +1,86 @@
+"""Quotients with a removable singularity, smooth through it in value and in every derivative."""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+__all__ = ["expm1_over", "log1p_over", "log_sinh_over"]
+
+
+def _horner(x: jax.Array, coefficients: Sequence[float]) -> jax.Array:
+    """The polynomial with these coefficients, lowest degree first."""
+    total = jnp.full_like(x, coefficients[-1])
+    for c in coefficients[-2::-1]:
+        total = total * x + c
+    return total
+
+
+# Each series is used for |x| < 1/2 and cut where the next term is below 2^-53 of the first there.
+_EXPM1 = [1 / math.factorial(n + 1) for n in range(14)]
+_ATANH = [1 / (2 * n + 1) for n in range(17)]
+# log(sinh(x) / x) = sum_n 4^n B_2n x^2n / (2n (2n)!), DLMF 4.19.7 at an imaginary argument.
+_BERNOULLI = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510,
+              43867 / 798, -174611 / 330, 854513 / 138]  # fmt: skip
+_LOG_SINH = [0.0] + [
+    4**n * b / (2 * n * math.factorial(2 * n)) for n, b in enumerate(_BERNOULLI, start=1)
+]
+
+
+def expm1_over(x: jax.Array) -> jax.Array:
+    """expm1(x) / x, equal to 1 at x = 0.
+
+    Args:
+      x: any real numbers.
+
+    Returns:
+      The quotient, of the shape and dtype of x; positive, inf where exp(x) overflows.
+
+    Example:
+      >>> float(jax.grad(expm1_over)(0.0))
+      0.5
+    """
+    near = jnp.abs(x) < 0.5
+    small, large = jnp.where(near, x, 0), jnp.where(near, 1, x)
+    return jnp.where(near, _horner(small, _EXPM1), jnp.expm1(large) / large)
+
+
+def log1p_over(x: jax.Array) -> jax.Array:
+    """log1p(x) / x, equal to 1 at x = 0.
+
+    Args:
+      x: numbers above -1.
+
+    Returns:
+      The quotient, of the shape and dtype of x; positive.
+
+    Example:
+      >>> float(jax.grad(log1p_over)(0.0))
+      -0.5
+    """
+    near = jnp.abs(x) < 0.5
+    small, large = jnp.where(near, x, 0), jnp.where(near, 1, x)
+    # log1p(x) = 2 atanh(s), s = x / (2 + x): |s| <= 1/3 and the series runs in s^2.
+    s = small / (2 + small)
+    return jnp.where(near, 2 / (2 + small) * _horner(s * s, _ATANH), jnp.log1p(large) / large)
+
+
+def log_sinh_over(x: jax.Array) -> jax.Array:
+    """log(sinh(x) / x), equal to 0 at x = 0.
+
+    Args:
+      x: any real numbers.
+
+    Returns:
+      The logarithm, of the shape and dtype of x; nonnegative, and near |x| - log(2 |x|) for large
+      |x|, where sinh itself would overflow.
+
+    Example:
+      >>> float(log_sinh_over(jnp.float32(0.0)))
+      0.0
+    """
+    near = jnp.abs(x) < 0.5
+    small, large = jnp.where(near, x, 0), jnp.abs(jnp.where(near, 1, x))
+    far = large + jnp.log1p(-jnp.exp(-2 * large)) - jnp.log(2 * large)
+    return jnp.where(near, _horner(small * small, _LOG_SINH), far)

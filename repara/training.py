@@ -1,0 +1,261 @@
+"""The training loop: a pure step, an epoch as one compiled scan, batches sharded over a mesh."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+__all__ = [
+    "Epoch",
+    "LossFunction",
+    "TrainState",
+    "TrainStep",
+    "data_mesh",
+    "init_state",
+    "make_epoch",
+    "make_train_step",
+    "replicate",
+]
+
+Params = Any
+Metrics = dict[str, jax.Array]
+
+FIRST_BAD_STEP = "first_bad_step"
+"""The metric of an epoch that holds the first step whose loss was not finite, -1 if there is none."""
+
+
+class TrainState(NamedTuple):
+    """What a step reads and writes; a pytree.
+
+    Attributes:
+      step: the number of steps taken, int32.
+      params: the parameters.
+      opt_state: the state of the Optax optimizer.
+      average: the weight average of the parameters, None where none is kept.
+    """
+
+    step: jax.Array
+    params: Params
+    opt_state: optax.OptState
+    average: Params | None
+
+    @property
+    def eval_params(self) -> Params:
+        """The parameters to evaluate with: the average where there is one."""
+        return self.params if self.average is None else self.average
+
+
+class LossFunction(Protocol):
+    """The type of a loss: one value an example, and metrics, one value an example each."""
+
+    def __call__(
+        self, params: Params, batch: jax.Array, key: jax.Array, step: jax.Array
+    ) -> tuple[jax.Array, Metrics]:
+        """Returns the loss [B], minimised, and metrics of shape [B]; the key is consumed."""
+        ...
+
+
+TrainStep = Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]
+"""`(state, batch, key) -> (state, metrics)`; metrics are scalars."""
+
+Epoch = Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]
+"""`(state, data, run_key) -> (state, metrics)`; metrics are means over the epoch's steps."""
+
+
+def init_state(
+    params: Params, optimizer: optax.GradientTransformation, *, average: bool = False
+) -> TrainState:
+    """The state before the first step.
+
+    Args:
+      params: the initial parameters.
+      optimizer: an Optax optimizer.
+      average: whether to keep a weight average.
+
+    Returns:
+      The state; the average starts as a copy of the parameters.
+
+    Example:
+      >>> int(init_state({"w": jnp.zeros(3)}, optax.sgd(0.1)).step)
+      0
+    """
+    # A copy, as the buffers of the state are donated to the first epoch.
+    copy = jax.tree.map(jnp.copy, params) if average else None
+    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), copy)
+
+
+def make_train_step(
+    loss_function: LossFunction,
+    optimizer: optax.GradientTransformation,
+    *,
+    average_decay: float | None = None,
+) -> TrainStep:
+    """A pure training step on the mean of the loss.
+
+        theta <- theta + optimizer(grad mean_b loss_b),   average <- d average + (1 - d) theta
+
+    Early in training the decay d is (1 + t) / (10 + t) where that is smaller, so that the average
+    is not held back by the initial parameters.
+
+    Args:
+      loss_function: the loss of each example, [B], with metrics.
+      optimizer: an Optax optimizer.
+      average_decay: the decay of the weight average, in [0, 1); None where none is kept.
+
+    Returns:
+      The step `(state, batch, key) -> (state, metrics)`; the metrics are the means of the loss
+      function's and "loss", "gradient_norm", "parameter_norm", "update_norm".
+
+    Example:
+      >>> loss = lambda params, batch, key, step: ((batch - params) ** 2, {})
+      >>> step = make_train_step(loss, optax.sgd(0.5))
+      >>> state = init_state(jnp.float32(0.0), optax.sgd(0.5))
+      >>> state, metrics = step(state, jnp.ones(4), jax.random.key(0))
+      >>> float(state.params), float(metrics["loss"])
+      (1.0, 1.0)
+    """
+
+    def mean_loss(
+        params: Params, batch: jax.Array, key: jax.Array, step: jax.Array
+    ) -> tuple[jax.Array, Metrics]:
+        loss, metrics = loss_function(params, batch, key, step)
+        return jnp.mean(loss), jax.tree.map(jnp.mean, metrics)
+
+    def train_step(
+        state: TrainState, batch: jax.Array, key: jax.Array
+    ) -> tuple[TrainState, Metrics]:
+        (loss, metrics), gradient = jax.value_and_grad(mean_loss, has_aux=True)(
+            state.params, batch, key, state.step
+        )
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        average = state.average
+        if average_decay is not None:
+            t = state.step.astype(jnp.float32)
+            decay = jnp.minimum(average_decay, (1 + t) / (10 + t))
+            average = optax.incremental_update(params, average, 1 - decay)
+        norms = {
+            "gradient_norm": optax.tree.norm(gradient),
+            "parameter_norm": optax.tree.norm(params),
+            "update_norm": optax.tree.norm(updates),
+        }
+        state = TrainState(state.step + 1, params, opt_state, average)
+        return state, {"loss": loss, **metrics, **norms}
+
+    return train_step
+
+
+def make_epoch(
+    train_step: TrainStep, *, num_examples: int, batch_size: int, mesh: Mesh | None = None
+) -> Epoch:
+    """Compiles a pass over device-resident data into one `lax.scan`.
+
+    The examples are shuffled anew each epoch and the incomplete last batch is left out, so that
+    every epoch leaves out other examples. The key of a step is `fold_in(step_key, step)` and that of
+    a shuffle `fold_in(shuffle_key, epoch)`, both from the run's key: an epoch depends on nothing but
+    the state, the data and that key, and a run resumed from a state is bit-for-bit the
+    uninterrupted one.
+
+    Args:
+      train_step: the pure step.
+      num_examples: N, the length of the data.
+      batch_size: B, from 1 to N; with a mesh a multiple of its number of devices.
+      mesh: a mesh with an axis "data" over which batches are sharded; None for one device.
+
+    Returns:
+      The compiled epoch `(state, data, run_key) -> (state, metrics)`. Its state argument is
+      donated. The metrics are means over the steps, and "first_bad_step": the first step whose loss
+      was not finite, -1 if there is none.
+
+    Raises:
+      ValueError: the batch size is out of range or not a multiple of the number of devices.
+
+    Example:
+      >>> loss = lambda params, batch, key, step: ((batch - params) ** 2, {})
+      >>> epoch = make_epoch(make_train_step(loss, optax.sgd(0.1)), num_examples=8, batch_size=4)
+      >>> state = init_state(jnp.float32(0.0), optax.sgd(0.1))
+      >>> state, metrics = epoch(state, jnp.ones(8), jax.random.key(0))
+      >>> int(state.step), round(float(state.params), 2)
+      (2, 0.36)
+    """
+    if not 1 <= batch_size <= num_examples:
+        raise ValueError(
+            f"batch_size must be from 1 to the number of examples, {num_examples}, got {batch_size}"
+        )
+    if mesh is not None and batch_size % mesh.shape["data"]:
+        raise ValueError(
+            f"batch_size must be a multiple of the {mesh.shape['data']} devices, got {batch_size}"
+        )
+    steps = num_examples // batch_size
+
+    def shard(x: jax.Array) -> jax.Array:
+        if mesh is None:
+            return x
+        return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, PartitionSpec("data")))
+
+    def epoch(state: TrainState, data: jax.Array, run_key: jax.Array) -> tuple[TrainState, Metrics]:
+        shuffle_key, step_key = jax.random.split(run_key)
+        order = jax.random.permutation(
+            jax.random.fold_in(shuffle_key, state.step // steps), num_examples
+        )
+        batches = order[: steps * batch_size].reshape(steps, batch_size)
+
+        def body(
+            carry: tuple[TrainState, jax.Array], indices: jax.Array
+        ) -> tuple[tuple[TrainState, jax.Array], Metrics]:
+            state, first_bad = carry
+            batch = shard(jnp.take(data, shard(indices), axis=0))
+            new, metrics = train_step(state, batch, jax.random.fold_in(step_key, state.step))
+            bad = ~jnp.isfinite(metrics["loss"]) & (first_bad < 0)
+            return (new, jnp.where(bad, state.step, first_bad)), metrics
+
+        (state, first_bad), metrics = jax.lax.scan(body, (state, jnp.int32(-1)), batches)
+        means = jax.tree.map(jnp.mean, metrics)
+        return state, {**means, FIRST_BAD_STEP: first_bad}
+
+    return jax.jit(epoch, donate_argnums=0)
+
+
+def data_mesh(num_devices: int | None = None) -> Mesh:
+    """A mesh with the one axis "data" over the devices of all hosts.
+
+    Args:
+      num_devices: how many devices to take; None for all.
+
+    Returns:
+      The mesh.
+
+    Raises:
+      ValueError: there are fewer devices.
+
+    Example:
+      >>> data_mesh(1).shape["data"]
+      1
+    """
+    devices = jax.devices()
+    count = len(devices) if num_devices is None else num_devices
+    if not 1 <= count <= len(devices):
+        raise ValueError(f"num_devices must be from 1 to {len(devices)}, got {count}")
+    return jax.make_mesh(
+        (count,), ("data",), axis_types=(jax.sharding.AxisType.Auto,), devices=devices[:count]
+    )
+
+
+def replicate(tree: Any, mesh: Mesh) -> Any:
+    """Puts a pytree of arrays on every device of the mesh.
+
+    Args:
+      tree: host or device arrays; typed keys are allowed.
+      mesh: the mesh.
+
+    Returns:
+      The same pytree, each leaf replicated over the mesh.
+
+    Example:
+      >>> replicate(jnp.ones(3), data_mesh(1)).shape
+      (3,)
+    """
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))

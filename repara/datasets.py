@@ -175,10 +175,11 @@ def _load_frey_faces(path: Path) -> Dataset:
     shape = (1965, 28, 20)
     expected = f"expected an .npz file with 'images', uint8 {list(shape)}"
     try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise DatasetError(f"{path} is a single array: {expected}")
-        with file:
+        # Opened here: np.load leaves a file open that turns out to be damaged.
+        with open(path, "rb") as handle:
+            file = np.load(handle, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise DatasetError(f"{path} is a single array: {expected}")
             if "images" not in file:
                 raise DatasetError(f"{path} has {', '.join(file) or 'nothing'}: {expected}")
             images = file["images"]
@@ -387,7 +388,7 @@ def _decode(name: str, folder: Path) -> Dataset:
     image_key = _pick(features, tfds.features.Image, "image")
     if image_key is None:
         raise DatasetError(
-            f"{folder} has the features {', '.join(features)}: expected 'image', or just one of "
+            f"{folder} has the features {', '.join(sorted(features))}: expected 'image', or just one of "
             "the type Image"
         )
     dtype = np.dtype(features[image_key].np_dtype)
@@ -480,7 +481,7 @@ def _read_cache(path: Path, name: str, fingerprint: str) -> Dataset | None:
     """The cached dataset, or None if there is none, an outdated or a damaged one."""
     try:
         # The archive has a CRC of each array, so damage is noticed here.
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             if file["fingerprint"].item() != fingerprint:
                 return None
             arrays = {key: file[key] for key in file if key != "fingerprint"}
@@ -521,7 +522,7 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def _line(error: BaseException) -> str:
-    """An exception's message on one line of at most 200 characters."""
+    """An exception's message on one line of at most 1,000 characters."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     text = " ".join(text.split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:197]}..."
+    return text if len(text) <= 1000 else f"{text[:997]}..."

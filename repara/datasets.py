@@ -257,17 +257,18 @@ def _download(name: str, infos: dict[str, Any]) -> list[Path]:
     dataset = name.split("/")[0]
     data_dir = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
     downloads = data_dir / "downloads"
-    absent = [
-        url
-        for url, info in infos.items()
-        if not any(
-            resource.is_locally_cached(folder / resource.get_dl_fname(url, info.checksum))
-            for folder in (downloads / dataset, downloads)
-        )
-    ]
+    found = {}
+    for url, info in infos.items():
+        for folder in (downloads / dataset, downloads):  # today's and an older layout
+            path = folder / resource.get_dl_fname(url, info.checksum)
+            if resource.is_locally_cached(path):
+                found[url] = path
+    absent = [url for url in infos if url not in found]
+    if not absent:
+        return [found[url] for url in infos]
     # The download manager tries eleven times with growing pauses, minutes in all, and sets no
     # timeout; there is no option for either. So one short request goes ahead of it.
-    if absent and (reason := _unreachable(absent[0])):
+    if reason := _unreachable(absent[0]):
         host = urllib.parse.urlsplit(absent[0]).netloc
         raise DatasetError(f"cannot reach {host} to download {name!r} ({reason}): {_CHOICES}")
     try:
@@ -388,8 +389,8 @@ def _decode(name: str, folder: Path) -> Dataset:
     image_key = _pick(features, tfds.features.Image, "image")
     if image_key is None:
         raise DatasetError(
-            f"{folder} has the features {', '.join(sorted(features))}: expected 'image', or just one of "
-            "the type Image"
+            f"{folder} has the features {', '.join(sorted(features))}: expected 'image', or just "
+            "one of the type Image"
         )
     dtype = np.dtype(features[image_key].np_dtype)
     if dtype != np.uint8:

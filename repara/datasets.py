@@ -374,8 +374,8 @@ def _decode(name: str, folder: Path) -> Dataset:
         features, splits = dict(builder.info.features), list(builder.info.splits)
     except Exception as error:  # whatever a damaged description makes TFDS raise
         raise DatasetError(
-            f"{folder} cannot be read by TFDS ({_line(error)}): expected a dataset that it has "
-            "prepared, prepare it again"
+            f"{folder} cannot be read by tensorflow_datasets {tfds.__version__} ({_line(error)}): "
+            "expected a dataset that it has prepared, prepare it again"
         ) from error
     if file_format != "array_record":
         raise DatasetError(

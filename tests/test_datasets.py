@@ -104,10 +104,10 @@ def assert_is_four(dataset, name, arrays):
     assert_is(dataset, name, a[..., np.newaxis], b, c[..., np.newaxis], d)
 
 
-def fails(*parts, **load_arguments):
+def fails(name, data_dir, *parts):
     """`load` raises a DatasetError of one line with all of `parts` in it; returns the line."""
     with pytest.raises(DatasetError) as info:
-        load(**load_arguments)
+        load(name, data_dir)
     message = str(info.value)
     assert "\n" not in message
     for part in parts:
@@ -124,15 +124,12 @@ def fails(*parts, **load_arguments):
 @pytest.mark.parametrize("with_dir", [False, True])
 def test_a_name_that_cannot_be_is_refused_with_the_known_names(name, with_dir, tmp_path):
     fails(
-        f"unknown dataset {name!r}",
-        ", ".join(datasets.NAMES),
-        name=name,
-        data_dir=tmp_path if with_dir else None,
+        name, tmp_path if with_dir else None, f"unknown dataset {name!r}", ", ".join(datasets.NAMES)
     )
 
 
 def test_an_unknown_name_without_data_dir_lists_the_known_names():
-    fails("unknown dataset 'cifar10'", ", ".join(datasets.NAMES), "data_dir", name="cifar10")
+    fails("cifar10", None, "unknown dataset 'cifar10'", ", ".join(datasets.NAMES), "data_dir")
 
 
 def test_the_names_are_those_documented():
@@ -147,7 +144,7 @@ def test_the_names_are_those_documented():
 
 @pytest.mark.parametrize("name", ["idx", "frey_faces"])
 def test_what_has_no_download_asks_for_data_dir(name):
-    fails(repr(name), "no download", "data_dir", name=name)
+    fails(name, None, repr(name), "no download", "data_dir")
 
 
 def test_heavy_packages_are_not_imported_before_they_are_needed():
@@ -178,7 +175,7 @@ def test_digits_are_scikit_learns_in_its_order():
 
 
 def test_digits_read_no_directory(tmp_path):
-    fails("'digits'", "reads no data_dir", tmp_path, name="digits", data_dir=tmp_path)
+    fails("digits", tmp_path, "'digits'", "reads no data_dir", tmp_path)
 
 
 @pytest.mark.parametrize("as_file", [False, True])
@@ -208,25 +205,25 @@ def test_frey_faces_say_what_the_file_has_instead(arrays, part, tmp_path):
     path = tmp_path / "frey_faces.npz"
     np.savez(path, **arrays)
     expected = "expected an .npz file with 'images', uint8 [1965, 28, 20]"
-    fails(path, part, expected, name="frey_faces", data_dir=tmp_path)
+    fails("frey_faces", tmp_path, path, part, expected)
 
 
 def test_frey_faces_from_what_is_no_archive(tmp_path):
     path = tmp_path / "frey_faces.npz"
-    fails(path, "does not exist", name="frey_faces", data_dir=tmp_path)
-    fails(tmp_path / "no", "does not exist", name="frey_faces", data_dir=tmp_path / "no")
+    fails("frey_faces", tmp_path, path, "does not exist")
+    fails("frey_faces", tmp_path / "no", tmp_path / "no", "does not exist")
     with open(path, "wb") as file:
         np.save(file, bytes_of(1965, 28, 20))
-    fails(path, "single array", name="frey_faces", data_dir=path)
+    fails("frey_faces", path, path, "single array")
     for content in (b"", b"neither numpy nor zip"):
         path.write_bytes(content)
-        fails(path, "cannot be read", name="frey_faces", data_dir=path)
+        fails("frey_faces", path, path, "cannot be read")
     np.savez(path, images=bytes_of(1965, 28, 20))
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    fails(path, "cannot be read", name="frey_faces", data_dir=path)
+    fails("frey_faces", path, path, "cannot be read")
     path.write_bytes(whole[:500_000] + bytes([whole[500_000] ^ 1]) + whole[500_001:])
-    fails(path, "cannot be read", "CRC", name="frey_faces", data_dir=path)
+    fails("frey_faces", path, path, "cannot be read", "CRC")
 
 
 # IDX directories.
@@ -301,16 +298,16 @@ def test_a_set_of_ones_own_is_checked_for_its_format(tmp_path):
     arrays = four_arrays(3, 2, shape=(5, 9))
     arrays[2] = bytes_of(2, 9, 5)
     write_idx(tmp_path, arrays)
-    fails(tmp_path / STEMS[2], "9x5", "expected 5x9", name="idx", data_dir=tmp_path)
+    fails("idx", tmp_path, tmp_path / STEMS[2], "9x5", "expected 5x9")
     write_idx(tmp_path, four_arrays(0, 2))
-    fails(tmp_path / STEMS[0], "(0, 28, 28)", "expected images", name="idx", data_dir=tmp_path)
+    fails("idx", tmp_path, tmp_path / STEMS[0], "(0, 28, 28)", "expected images")
 
 
 @pytest.mark.parametrize("i", range(4))
 def test_a_missing_file_is_named(i, tmp_path, small_sets):
     write_idx(tmp_path, four_arrays())
     (tmp_path / STEMS[i]).unlink()
-    fails(tmp_path / STEMS[i], "is missing", f"{STEMS[i]}.gz", name="mnist", data_dir=tmp_path)
+    fails("mnist", tmp_path, tmp_path / STEMS[i], "is missing", f"{STEMS[i]}.gz")
 
 
 @pytest.mark.parametrize("i", range(4))
@@ -321,7 +318,7 @@ def test_other_content_than_the_checksums_say_is_refused(i, tmp_path, small_sets
     found = hashlib.sha256(idx_bytes(arrays[i])).hexdigest()
     write_idx(tmp_path, arrays, compress=True)
     path = tmp_path / f"{STEMS[i]}.gz"
-    fails(path, f"is {found}, expected {expected}", "'idx'", name="mnist", data_dir=tmp_path)
+    fails("mnist", tmp_path, path, f"is {found}, expected {expected}", "'idx'")
     # What the message says to do.
     assert_is_four(load("idx", tmp_path), "idx", arrays)
 
@@ -329,10 +326,7 @@ def test_other_content_than_the_checksums_say_is_refused(i, tmp_path, small_sets
 def test_the_files_of_another_set_are_recognised(tmp_path, small_sets):
     write_idx(tmp_path, four_arrays())
     for name in ("kmnist", "fashion_mnist"):
-        fails(
-            tmp_path / STEMS[0], "as in 'mnist', expected", f"for {name!r}",
-            name=name, data_dir=tmp_path,
-        )  # fmt: skip
+        fails(name, tmp_path, tmp_path / STEMS[0], "as in 'mnist', expected", f"for {name!r}")
 
 
 def test_the_pinned_checksums_are_eight_different_ones():
@@ -348,12 +342,12 @@ def test_wrong_magic_numbers(i, tmp_path):
     magic = "00000801" if i % 2 else "00000803"
     for content, found in ((b"", "is empty"), (b"<htm", "3c68746d"), (b"\x00\x00", "0000,")):
         path.write_bytes(content)
-        fails(path, found, f"expected the magic number {magic}", name="idx", data_dir=tmp_path)
+        fails("idx", tmp_path, path, found, f"expected the magic number {magic}")
     # Images where labels should be and labels where images should be, and floats.
     path.write_bytes(idx_bytes(four_arrays()[(i + 1) % 4]))
-    fails(path, f"magic number {magic}", name="idx", data_dir=tmp_path)
+    fails("idx", tmp_path, path, f"magic number {magic}")
     path.write_bytes(bytes([0, 0, 0x0D]) + idx_bytes(four_arrays()[i])[3:])
-    fails(path, "00000d0", f"magic number {magic}", name="idx", data_dir=tmp_path)
+    fails("idx", tmp_path, path, "00000d0", f"magic number {magic}")
 
 
 def test_truncated_and_overlong_files(tmp_path):
@@ -364,17 +358,14 @@ def test_truncated_and_overlong_files(tmp_path):
     assert len(whole) == size
     for length in (17, size - 1):
         path.write_bytes(whole[:length])
-        fails(
-            path, f"truncated: {length} bytes, expected {size}", "[6, 28, 28]",
-            name="idx", data_dir=tmp_path,
-        )  # fmt: skip
+        fails("idx", tmp_path, path, f"truncated: {length} bytes, expected {size}", "[6, 28, 28]")
     path.write_bytes(whole[:15])
-    fails(path, "truncated: 15 bytes, expected 16", name="idx", data_dir=tmp_path)
+    fails("idx", tmp_path, path, "truncated: 15 bytes, expected 16")
     path.write_bytes(whole + b"\x00")
-    fails(path, f"too long: {size + 1} bytes, expected {size}", name="idx", data_dir=tmp_path)
+    fails("idx", tmp_path, path, f"too long: {size + 1} bytes, expected {size}")
     # Sizes whose product overflows 64 bits must not come out as a small number.
     path.write_bytes(whole[:4] + b"\xff\xff\xff\xff" * 3 + whole[16:])
-    fails(path, "truncated", name="idx", data_dir=tmp_path)
+    fails("idx", tmp_path, path, "truncated")
 
 
 def test_damaged_gzip_files(tmp_path):
@@ -391,7 +382,7 @@ def test_damaged_gzip_files(tmp_path):
     }
     for content in damaged.values():
         path.write_bytes(content)
-        fails(path, "damaged gzip file", "expected", name="idx", data_dir=tmp_path)
+        fails("idx", tmp_path, path, "damaged gzip file", "expected")
 
 
 @pytest.mark.parametrize(("labels", "images"), [(1, 0), (3, 2)])
@@ -401,22 +392,26 @@ def test_images_and_labels_of_different_length(labels, images, tmp_path):
     write_idx(tmp_path, arrays)
     n = len(arrays[images])
     fails(
-        tmp_path / STEMS[labels], f"has {n - 1} labels", f"{n} images", tmp_path / STEMS[images],
-        name="idx", data_dir=tmp_path,
-    )  # fmt: skip
+        "idx",
+        tmp_path,
+        tmp_path / STEMS[labels],
+        f"has {n - 1} labels",
+        f"{n} images",
+        tmp_path / STEMS[images],
+    )
 
 
 def test_a_known_set_has_its_sizes_and_labels(tmp_path, small_sets):
     # KMNIST, since the checksums would stop MNIST before.
     train_images, train_labels, test_images, test_labels = other_arrays()
     write_idx(tmp_path, [train_images, train_labels, test_images[:3], test_labels[:3]])
-    fails("6 and 3 images", "expected 6 and 4", "'kmnist'", name="kmnist", data_dir=tmp_path)
+    fails("kmnist", tmp_path, "6 and 3 images", "expected 6 and 4", "'kmnist'")
     narrow = np.ascontiguousarray(train_images[:, :, :20])
     write_idx(tmp_path, [narrow, train_labels, test_images, test_labels])
-    fails(tmp_path / STEMS[0], "28x20", "28x28", name="kmnist", data_dir=tmp_path)
+    fails("kmnist", tmp_path, tmp_path / STEMS[0], "28x20", "28x28")
     train_labels[2] = 10
     write_idx(tmp_path, [train_images, train_labels, test_images, test_labels])
-    fails(tmp_path / STEMS[1], "label 10", "at most 9", name="kmnist", data_dir=tmp_path)
+    fails("kmnist", tmp_path, tmp_path / STEMS[1], "label 10", "at most 9")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
@@ -426,26 +421,20 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    fails("'idx'", tmp_path / STEMS[0], "Permission denied", name="idx", data_dir=tmp_path)
+    fails("idx", tmp_path, "'idx'", tmp_path / STEMS[0], "Permission denied")
 
 
 @pytest.mark.parametrize("name", ["mnist", "idx", "cifar10"])
 def test_a_directory_that_is_none(name, tmp_path):
-    fails(tmp_path / "no", "does not exist", repr(name), name=name, data_dir=tmp_path / "no")
+    fails(name, tmp_path / "no", tmp_path / "no", "does not exist", repr(name))
     (tmp_path / "file").write_text("")
-    fails(tmp_path / "file", "not a directory", repr(name), name=name, data_dir=tmp_path / "file")
+    fails(name, tmp_path / "file", tmp_path / "file", "not a directory", repr(name))
 
 
 def test_an_empty_directory_says_what_was_looked_for(tmp_path):
-    fails(
-        tmp_path, STEMS[0], "MNIST/raw", f"{tmp_path}/mnist/<version>",
-        name="mnist", data_dir=tmp_path,
-    )  # fmt: skip
-    fails(tmp_path, ", ".join(STEMS), name="idx", data_dir=tmp_path)
-    fails(
-        tmp_path, f"{tmp_path}/cifar10/<version>", ", ".join(datasets.NAMES),
-        name="cifar10", data_dir=tmp_path,
-    )  # fmt: skip
+    fails("mnist", tmp_path, tmp_path, STEMS[0], "MNIST/raw", f"{tmp_path}/mnist/<version>")
+    fails("idx", tmp_path, tmp_path, ", ".join(STEMS))
+    fails("cifar10", tmp_path, tmp_path, f"{tmp_path}/cifar10/<version>", ", ".join(datasets.NAMES))
 
 
 # Downloads, from a server on the loopback device.
@@ -530,7 +519,7 @@ def test_emnist_is_read_from_its_archive(small_sets, monkeypatch):
         register(monkeypatch, address, files)
         assert_is_four(load(name), name, upright)
         # Another configuration comes from the same archive, or is missing there.
-        message = fails("gzip/emnist-digits-train-images-idx3-ubyte.gz", name="emnist/digits")
+        message = fails("emnist/digits", None, "gzip/emnist-digits-train-images-idx3-ubyte.gz")
     assert "delete it" in message
 
 
@@ -541,17 +530,23 @@ def test_a_download_with_another_checksum_is_refused(small_sets, monkeypatch):
     with serving(files) as (address, _):
         register(monkeypatch, address, {**files, path: expected})
         fails(
-            "download of 'mnist'", address + path, "wrong checksum", "give data_dir", "'digits'",
-            hashlib.sha256(expected).hexdigest(), hashlib.sha256(files[path]).hexdigest(),
-            name="mnist",
-        )  # fmt: skip
+            "mnist",
+            None,
+            "download of 'mnist'",
+            address + path,
+            "wrong checksum",
+            "give data_dir",
+            "'digits'",
+            hashlib.sha256(expected).hexdigest(),
+            hashlib.sha256(files[path]).hexdigest(),
+        )
 
 
 def test_a_server_that_refuses_is_named_with_its_answer(monkeypatch):
     with serving({}) as (address, _):
         register(monkeypatch, address, packed(four_arrays()))
         host = address.removeprefix("http://")
-        fails(host, "HTTP status 404", "give data_dir", "'digits'", name="mnist")
+        fails("mnist", None, host, "HTTP status 404", "give data_dir", "'digits'")
 
 
 def unused_port():
@@ -565,9 +560,16 @@ def test_without_a_network_the_failure_is_quick_and_names_the_choices(tmp_path, 
     register(monkeypatch, f"http://{host}", packed(four_arrays()))
     start = time.monotonic()
     fails(
-        f"cannot reach {host}", "'mnist'", "refused", "give data_dir", "IDX", "array_record",
-        "'digits'", name="mnist",
-    )  # fmt: skip
+        "mnist",
+        None,
+        f"cannot reach {host}",
+        "'mnist'",
+        "refused",
+        "give data_dir",
+        "IDX",
+        "array_record",
+        "'digits'",
+    )
     assert time.monotonic() - start < 5
     assert not (tmp_path / "tfds_home").exists()
 
@@ -580,7 +582,7 @@ def test_a_host_that_never_answers_is_given_up_in_time(monkeypatch):
         host = f"127.0.0.1:{server.getsockname()[1]}"
         register(monkeypatch, f"http://{host}", packed(four_arrays()))
         start = time.monotonic()
-        fails(f"cannot reach {host}", "give data_dir", name="mnist")
+        fails("mnist", None, f"cannot reach {host}", "give data_dir")
         assert time.monotonic() - start < 5
 
 
@@ -596,7 +598,7 @@ def test_a_name_server_that_never_answers_is_given_up_in_time(monkeypatch):
     register(monkeypatch, "http://somewhere.invalid", packed(four_arrays()))
     start = time.monotonic()
     try:
-        fails("cannot reach somewhere.invalid", "no answer in 0.2 seconds", name="mnist")
+        fails("mnist", None, "cannot reach somewhere.invalid", "no answer in 0.2 seconds")
         assert time.monotonic() - start < 5
     finally:
         released.set()
@@ -611,7 +613,7 @@ def test_tensorflow_datasets_registers_the_files_that_are_asked_for(name, monkey
         raise DatasetError("that is enough")
 
     monkeypatch.setattr(datasets, "_download", record)
-    fails("that is enough", name=name)
+    fails(name, None, "that is enough")
     files = [url.rsplit("/", 1)[-1] for url in asked]
     expected = ["gzip.zip"] if name.startswith("emnist") else [f"{stem}.gz" for stem in STEMS]
     assert files == expected
@@ -620,7 +622,7 @@ def test_tensorflow_datasets_registers_the_files_that_are_asked_for(name, monkey
 
 def test_a_url_that_is_no_longer_registered(monkeypatch):
     monkeypatch.setattr(datasets, "_url_infos", lambda name: {})
-    fails(f"no URL of {STEMS[0]}.gz", "'mnist'", "give data_dir", name="mnist")
+    fails("mnist", None, f"no URL of {STEMS[0]}.gz", "'mnist'", "give data_dir")
 
 
 # Datasets prepared by TFDS.
@@ -765,8 +767,8 @@ def test_the_newest_version_is_taken(tmp_path):
 def test_a_configuration_is_part_of_the_name(tmp_path):
     folder, arrays = write_small(tmp_path, name="small/tiny")
     assert_is(load("small/tiny", tmp_path), "small/tiny", *arrays)
-    fails("no dataset 'small'", "prepared there: small/tiny", name="small", data_dir=tmp_path)
-    fails(folder, "'small/tiny'", "expected 'small'", name="small", data_dir=folder)
+    fails("small", tmp_path, "no dataset 'small'", "prepared there: small/tiny")
+    fails("small", folder, folder, "'small/tiny'", "expected 'small'")
 
 
 def test_prepared_emnist_is_turned_upright(tmp_path):
@@ -785,8 +787,8 @@ def test_known_names_are_found_prepared_and_idx_files_go_first(tmp_path, small_s
 
 def test_another_dataset_than_asked_for_is_refused(tmp_path):
     folder, _ = write_small(tmp_path)
-    fails(folder, "'small'", "expected 'other'", name="other", data_dir=folder)
-    fails(tmp_path, "'other'", "prepared there: small", name="other", data_dir=tmp_path)
+    fails("other", folder, folder, "'small'", "expected 'other'")
+    fails("other", tmp_path, tmp_path, "'other'", "prepared there: small")
 
 
 def test_features_of_other_names_are_found_by_their_type(tmp_path):
@@ -817,7 +819,7 @@ def test_without_labels_there_are_none(tmp_path):
 def check_prepared(tmp_path, splits, features, *parts, **changes):
     folder = tmp_path / "small/1.0.0"
     write_prepared(folder, splits, features, **changes)
-    message = fails(folder, *parts, name="small", data_dir=tmp_path)
+    message = fails("small", tmp_path, folder, *parts)
     assert not (tmp_path / "xdg").exists()  # nothing was cached
     return message
 
@@ -882,10 +884,10 @@ def test_a_dataset_in_another_format(tmp_path):
 def test_damaged_descriptions(tmp_path):
     folder, _ = write_small(tmp_path)
     (folder / "features.json").write_text("{")
-    fails(folder, "cannot be read by TFDS", name="small", data_dir=tmp_path)
+    fails("small", tmp_path, folder, "cannot be read by tensorflow_datasets")
     for text in ("{", "[]", "{}", "null", '{"name": 3}'):
         (folder / "dataset_info.json").write_text(text)
-        fails(folder / "dataset_info.json", "damaged", name="small", data_dir=tmp_path)
+        fails("small", tmp_path, folder / "dataset_info.json", "damaged")
 
 
 def test_damaged_records(tmp_path):
@@ -895,9 +897,9 @@ def test_damaged_records(tmp_path):
     start = whole.index(b"\x89PNG")
     for content in (b"", whole[:100], whole[:start] + bytes(99) + whole[start + 99 :]):
         path.write_bytes(content)
-        fails("'test'", folder, "cannot be read", name="small", data_dir=tmp_path)
+        fails("small", tmp_path, "'test'", folder, "cannot be read")
     path.unlink()
-    fails("'test'", folder, "cannot be read", name="small", data_dir=tmp_path)
+    fails("small", tmp_path, "'test'", folder, "cannot be read")
 
 
 WITHOUT_TENSORFLOW = """

@@ -165,10 +165,11 @@ def test_digits_are_scikit_learns_in_its_order():
     images = np.concatenate([digits.train_images, digits.test_images])
     assert digits.train_images.shape == (1437, 8, 8, 1)
     assert digits.test_images.shape == (360, 8, 8, 1)
-    # Undone: 255/16 of a level is more than one step of uint8, so no two levels fall together.
-    np.testing.assert_array_equal(np.round(images[..., 0] / 255 * 16), source.images)
+    # 255/16 times the level, rounded, worked out by hand.
+    levels = [0, 16, 32, 48, 64, 80, 96, 112, 128, 143, 159, 175, 191, 207, 223, 239, 255]
+    expected = np.array(levels)[source.images.astype(int)]
+    np.testing.assert_array_equal(images[..., 0], expected)
     assert images.dtype == np.uint8
-    assert (images.min(), images.max()) == (0, 255)
     labels = np.concatenate([digits.train_labels, digits.test_labels])
     assert labels.dtype == np.int32
     np.testing.assert_array_equal(labels, source.target)
@@ -406,8 +407,8 @@ def test_a_known_set_has_its_sizes_and_labels(tmp_path, small_sets):
     train_images, train_labels, test_images, test_labels = other_arrays()
     write_idx(tmp_path, [train_images, train_labels, test_images[:3], test_labels[:3]])
     fails("kmnist", tmp_path, "6 and 3 images", "expected 6 and 4", "'kmnist'")
-    narrow = np.ascontiguousarray(train_images[:, :, :20])
-    write_idx(tmp_path, [narrow, train_labels, test_images, test_labels])
+    narrow = [np.ascontiguousarray(images[:, :, :20]) for images in (train_images, test_images)]
+    write_idx(tmp_path, [narrow[0], train_labels, narrow[1], test_labels])
     fails("kmnist", tmp_path, tmp_path / STEMS[0], "28x20", "28x28")
     train_labels[2] = 10
     write_idx(tmp_path, [train_images, train_labels, test_images, test_labels])
@@ -852,7 +853,7 @@ def test_a_dataset_without_its_splits(present, tmp_path):
 def test_an_empty_split(tmp_path):
     splits = {**small_records(), "test": []}
     features = {"image": image_feature(4, 6, 3), "label": LABEL}
-    check_prepared(tmp_path, splits, features, "'test'", "empty")
+    check_prepared(tmp_path, splits, features, "'test'", "is empty: expected images")
 
 
 def test_images_of_different_shapes(tmp_path):
@@ -1047,6 +1048,29 @@ def test_a_write_that_fails_leaves_the_old_cache_and_no_other_file(
             load("small", tmp_path, cache_dir=cache)
     assert cache_file(cache) == path
     assert path.read_bytes() == before
+
+
+def test_the_cache_appears_by_a_rename_of_what_is_on_the_disk(tmp_path, monkeypatch):
+    write_small(tmp_path)
+    cache = tmp_path / "cache"
+    calls = []
+    fsync, replace = os.fsync, os.replace
+
+    def noting_fsync(handle):
+        calls.append(("fsync", os.fstat(handle).st_ino))
+        fsync(handle)
+
+    def noting_replace(source, target):
+        calls.append(("replace", os.stat(source).st_ino))
+        assert Path(source).parent == Path(target).parent == cache
+        assert not Path(target).exists()
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    monkeypatch.setattr(os, "replace", noting_replace)
+    load("small", tmp_path, cache_dir=cache)
+    inode = cache_file(cache).stat().st_ino
+    assert calls == [("fsync", inode), ("replace", inode)]
 
 
 def test_a_process_killed_while_it_writes_leaves_no_cache(tmp_path, decodings):

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, _as_shape
 from repara.noise import check_key
+from repara.special.elementary import softplus
 
 __all__ = ["Bernoulli"]
 
@@ -76,7 +77,7 @@ class Bernoulli(Distribution):
         if self.logits is None:
             inside = _log_or_inf(jnp.where(z == 1, self.probs, 1 - self.probs))
         else:
-            inside = z * self.logits - jax.nn.softplus(self.logits)
+            inside = z * self.logits - softplus(self.logits)
         return jnp.where(constraints.boolean.check(z) | jnp.isnan(inside), inside, -jnp.inf)
 
     def _entropy(self) -> jax.Array:
@@ -84,7 +85,7 @@ class Bernoulli(Distribution):
             return _entropy_of(self.probs) + _entropy_of(1 - self.probs)
         # softplus(l) - l sigmoid(l), with the logit's own sign taken out so that nothing overflows.
         size = jnp.abs(self.logits)
-        return jax.nn.softplus(-size) + size * jax.nn.sigmoid(-size)
+        return softplus(-size) + size * jax.nn.sigmoid(-size)
 
     def _mean(self) -> jax.Array:
         return self._probs()

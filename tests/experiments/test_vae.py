@@ -1,0 +1,232 @@
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import vae, vae_model
+from experiments.configuration import ConfigError
+from experiments.run_directory import RunDirectory
+from repara import datasets
+
+_SMALL = vae.Config(
+    epochs=2, hidden_sizes=(16,), latent_dim=2, num_eval_samples=10, num_devices=1, num_images=6
+)
+
+
+def _run(tmp_path, name="run", **changes):
+    return vae.run(dataclasses.replace(_SMALL, workdir=str(tmp_path / name), **changes))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """One run of the whole experiment, which several tests read."""
+    path = tmp_path_factory.mktemp("runs")
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        return path, _run(path)
+
+
+def test_result_and_files(trained):
+    path, result = trained
+    run = path / "run"
+    stored = json.loads((run / "result.json").read_text())
+    assert {**stored, "workdir": str(run)} == result
+    keys = {"test_nll", "test_nll_stderr", "test_elbo", "num_parameters", "train_seconds", "epochs"}
+    assert keys <= result.keys()
+    assert result["epochs"] == 2
+    # 64*16+16 + 2*(16*2+2) in the encoder, 2*16+16 + 16*64+64 in the decoder.
+    assert result["num_parameters"] == 1040 + 68 + 48 + 1088
+    # Importance weighting tightens the bound: log p(x) >= ELBO up to the error of the estimates.
+    assert -result["test_nll"] >= result["test_elbo"] - 5 * result["test_elbo_stderr"]
+    np.testing.assert_allclose(
+        result["test_elbo"], result["test_reconstruction"] - result["test_kl"], rtol=1e-5
+    )
+    np.testing.assert_allclose(sum(result["kl_per_dimension"]), result["test_kl"], rtol=1e-4)
+    plots = {p.name for p in (run / "plots").iterdir()}
+    assert plots == {
+        "interpolation.png", "kl_per_dimension.png", "latent_scatter.png", "learning_curves.png",
+        "manifold.png", "reconstructions.png", "samples.png",
+    }  # fmt: skip
+    for file in (run / "plots").iterdir():
+        assert file.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    metrics = RunDirectory(run).read_metrics()
+    assert [m["epoch"] for m in metrics] == [1, 2]
+    assert {"train_elbo", "train_kl", "test_elbo", "seconds", "step"} <= metrics[0].keys()
+
+
+def test_tensorboard_reads_the_events(trained):
+    path, result = trained
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(path / "run"))
+    events.Reload()
+    tags = events.Tags()
+    assert {"train/elbo", "test/elbo", "train/loss", "result/test_nll"} <= set(tags["scalars"])
+    assert set(tags["images"]) == {"reconstructions", "samples", "manifold"}
+    assert [e.step for e in events.Scalars("train/elbo")] == [1, 2]
+    np.testing.assert_allclose(
+        events.Scalars("result/test_nll")[0].value, result["test_nll"], rtol=1e-6
+    )
+
+
+def test_the_same_command_again_returns_the_result(trained):
+    path, result = trained
+    assert _run(path) == result
+
+
+def test_evaluate_and_sample_from_the_checkpoint(trained):
+    path, result = trained
+    again = _run(path, mode="evaluate", num_eval_samples=20)
+    assert again["num_eval_samples"] == 20
+    assert again["test_elbo"] == result["test_elbo"]  # the same draws
+    made = _run(path, mode="sample", num_images=6)
+    archive = np.load(made["samples"])
+    assert archive["latents"].shape == (6, 2)
+    assert archive["images"].shape == (6, 8, 8, 1)
+    assert archive["images"].dtype == np.uint8
+
+
+def test_contradicting_flags_are_refused(trained):
+    path, _ = trained
+    for change, message in [
+        ({"learning_rate": 0.1}, "--learning_rate=0.1: the run in .* has --learning_rate=0.001"),
+        ({"hidden_sizes": (8,)}, "--hidden_sizes=8: the run in .* has --hidden_sizes=16"),
+        ({"epochs": 1}, "--epochs=1: .* has --epochs=2"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            _run(path, **change)
+
+
+def test_a_longer_run_continues_the_shorter_one(tmp_path):
+    _run(tmp_path, "whole", epochs=3)
+    _run(tmp_path, "parts", epochs=1)
+    _run(tmp_path, "parts", epochs=3)
+    _assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def _assert_same_run(a, b):
+    whole, parts = (RunDirectory(p).read_metrics() for p in (a, b))
+    for line in (*whole, *parts):
+        line.pop("seconds")
+    assert whole == parts
+    results = [json.loads((p / "result.json").read_text()) for p in (a, b)]
+    for result in results:
+        result.pop("train_seconds")
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"likelihood": "gaussian", "binarization": "none", "optimizer": "adamw"},
+        {"likelihood": "discretized_logistic", "binarization": "none", "schedule": "cosine"},
+        {"likelihood": "continuous_bernoulli", "binarization": "none", "average_decay": 0.9},
+        {"architecture": "conv", "channels": 4, "binarization": "static", "clip_norm": 1.0},
+        {"posterior": "multivariate_normal", "binarization": "threshold", "latent_dim": 3},
+        {"objective": "iwae", "num_samples": 3, "optimizer": "rmsprop", "warmup_steps": 5},
+        {"objective": "elbo_monte_carlo", "beta": 2.0, "beta_warmup_epochs": 1.0,
+         "optimizer": "sgd", "learning_rate": 1e-4, "schedule": "linear"},
+    ],
+    ids=lambda c: next(iter(c.values())),
+)  # fmt: skip
+def test_every_axis_trains(tmp_path, changes):
+    result = _run(tmp_path, epochs=3, **changes)
+    metrics = RunDirectory(tmp_path / "run").read_metrics()
+    name = f"train_{vae_model.objective_name(dataclasses.replace(_SMALL, **changes))}"
+    assert np.isfinite(result["test_nll"])
+    assert metrics[-1]["train_reconstruction"] > metrics[0]["train_reconstruction"]
+    assert name in metrics[0]
+    assert ("test_bits_per_dim" in result) == (changes.get("likelihood") == "discretized_logistic")
+    assert (tmp_path / "run" / "plots" / "manifold.png").exists() == (
+        changes.get("latent_dim", 2) == 2
+    )
+
+
+def test_the_objective_is_logged_under_its_own_name():
+    def name(**changes):
+        return vae_model.objective_name(dataclasses.replace(_SMALL, **changes))
+
+    assert name() == "elbo"
+    assert name(objective="iwae", num_samples=5) == "iwae_k5"
+    assert name(beta=4.0, beta_warmup_epochs=10.0) == "elbo_beta4_warmup10"
+
+
+def test_averaged_weights_are_the_ones_evaluated(tmp_path):
+    plain = _run(tmp_path, "plain")
+    averaged = _run(tmp_path, "averaged", average_decay=0.99)
+    assert plain["test_elbo"] != averaged["test_elbo"]
+
+
+def test_static_binarization_is_one_draw(tmp_path):
+    config = dataclasses.replace(_SMALL, binarization="static")
+    images = datasets.load("digits").test_images
+    a = vae_model.prepare_images(config, images, jax.random.key(0))
+    assert set(np.unique(a)) == {0, 255}
+    x = [vae_model.observed(config, jax.random.key(k), a) for k in (0, 1)]
+    np.testing.assert_array_equal(x[0], x[1])
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path):
+    with pytest.raises(
+        vae.NonFiniteLossError, match=r"not finite at step \d+ \(epoch \d+\); .*checkpoint"
+    ):
+        _run(tmp_path, optimizer="sgd", learning_rate=1e8, epochs=5)
+    metrics = RunDirectory(tmp_path / "run").read_metrics()
+    assert all(m["train_loss"] is not None for m in metrics)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 5000}, "--batch_size=5000: digits has 1437 training images"),
+        ({"binarization": "none"}, "--likelihood=bernoulli needs binarized data"),
+        ({"likelihood": "gaussian"}, "--likelihood=gaussian needs grey data"),
+        ({"objective": "iwae", "beta": 2.0}, "--objective=iwae has no KL term"),
+        ({"mode": "evaluate"}, "holds no run"),
+        ({"num_devices": 100}, "--num_devices=100: this machine has"),
+        ({"num_devices": 3}, "--batch_size=128: must be a multiple of the 3 devices"),
+        ({"latent_dim": 0}, "--latent_dim=0: must be an integer from 1"),
+    ],
+)
+def test_mistakes_are_named_and_leave_nothing_behind(tmp_path, changes, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        _run(tmp_path, **changes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_modes_other_than_train_need_a_workdir():
+    with pytest.raises(ConfigError, match="--mode=sample needs the --workdir"):
+        vae.run(dataclasses.replace(_SMALL, mode="sample"))
+
+
+def _command(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.vae", *arguments],
+        capture_output=True, text=True, cwd=cwd, check=False, timeout=300,
+    )  # fmt: skip
+
+
+def test_the_command_line_reports_mistakes_in_one_line(request):
+    for arguments, message in [
+        (["--epochs=zero"], "flag --epochs=zero"),
+        (["--epochs=0"], "--epochs=0: must be an integer from 1"),
+        (["--likelihood=poisson"], "poisson"),
+        (["--lerning_rate=1"], "Did you mean: learning_rate"),
+        (["train"], "unexpected argument 'train'"),
+        (["--dataset=minst", "--data_dir=/nowhere"], "minst"),
+    ]:
+        done = _command(*arguments, cwd=request.config.rootpath)
+        assert done.returncode == 1, done.stderr
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert done.stderr.startswith("vae")
+
+
+def test_helpfull_lists_every_flag(request):
+    done = _command("--helpfull", cwd=request.config.rootpath)
+    for field in dataclasses.fields(vae.Config):
+        assert re.search(rf"--(\[no\])?{field.name}:", done.stdout)

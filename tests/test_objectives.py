@@ -1,0 +1,116 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import repara as rp
+from repara import objectives
+from tests import linear_gaussian as model
+
+
+def _call(name, posterior, key=0, **options):
+    function = getattr(objectives, name)
+    return function(jax.random.key(key), posterior, model.prior(), model.log_likelihood, **options)
+
+
+def _exact_elbo(q):
+    """E_q[log p(x | z)] - KL(q || p) of the model, in closed form."""
+    quadratic = ((model.X - q.loc) ** 2 + q.scale**2) / model.SCALE**2
+    reconstruction = -0.5 * quadratic - jnp.log(model.SCALE) - 0.5 * jnp.log(2 * jnp.pi)
+    return reconstruction, rp.kl_divergence(q, model.prior())
+
+
+@pytest.mark.parametrize("name", ["elbo", "elbo_monte_carlo"])
+def test_elbo_is_right_on_average(name):
+    q = model.wrong_posterior()
+    reconstruction, kl = _exact_elbo(q)
+    bounds = jax.vmap(lambda k: getattr(objectives, name)(
+        k, q, model.prior(), model.log_likelihood))(jax.random.split(jax.random.key(1), 20_000)
+    )  # fmt: skip
+    for given, exact in [
+        (bounds.bound, reconstruction - kl),
+        (bounds.log_likelihood, reconstruction),
+        (bounds.kl, kl),
+    ]:
+        error = jnp.std(given, axis=0) / np.sqrt(20_000)
+        assert bool(jnp.all(error < 0.02))
+        assert bool(jnp.all(jnp.abs(jnp.mean(given, axis=0) - exact) <= 5 * error + 1e-5))
+
+
+@pytest.mark.parametrize("name", ["elbo_monte_carlo", "iwae"])
+def test_bounds_are_tight_at_the_exact_posterior(name):
+    bound = _call(name, model.exact_posterior(), num_samples=3).bound
+    np.testing.assert_allclose(bound, model.log_evidence(), rtol=1e-5, atol=1e-5)
+
+
+def test_iwae_with_one_sample_is_the_elbo_and_tightens_with_more():
+    q = model.wrong_posterior()
+    np.testing.assert_allclose(
+        _call("iwae", q).bound, _call("elbo_monte_carlo", q).bound, rtol=1e-5
+    )
+    keys = jax.random.split(jax.random.key(2), 4000)
+    means = []
+    for k in (1, 5, 50):
+        bounds = jax.vmap(lambda key, k=k: objectives.iwae(
+            key, q, model.prior(), model.log_likelihood, num_samples=k).bound)(keys)  # fmt: skip
+        means.append(np.asarray(jnp.mean(bounds, axis=0)))
+        error = np.asarray(jnp.std(bounds, axis=0)) / np.sqrt(4000)
+    assert np.all(means[0] < means[1])
+    assert np.all(means[1] < means[2])
+    assert np.all(means[2] < model.log_evidence() + 5 * error)
+    np.testing.assert_allclose(means[2], model.log_evidence(), atol=0.02)
+
+
+@pytest.mark.parametrize("name", ["elbo", "elbo_monte_carlo"])
+def test_gradient_in_the_posterior(name):
+    q = model.wrong_posterior()
+    q = rp.Normal(jnp.broadcast_to(q.loc, (3,)), jnp.full(3, 0.8))
+
+    def exact(q):
+        reconstruction, kl = _exact_elbo(q)
+        return jnp.sum(reconstruction - kl)
+
+    def estimate(q, key):
+        return jnp.sum(
+            getattr(objectives, name)(
+                key, q, model.prior(), model.log_likelihood, num_samples=4
+            ).bound
+        )
+
+    keys = jax.random.split(jax.random.key(3), 10_000)
+    estimates = jax.jit(jax.vmap(jax.grad(estimate), (None, 0)))(q, keys)
+    for true, samples in zip(
+        jax.tree.leaves(jax.grad(exact)(q)), jax.tree.leaves(estimates), strict=True
+    ):
+        error = jnp.std(samples, axis=0) / np.sqrt(10_000)
+        assert bool(jnp.all(error < 0.03))
+        assert bool(jnp.all(jnp.abs(jnp.mean(samples, axis=0) - true) <= 5 * error))
+
+
+def test_beta_weighs_the_divergence():
+    q = model.wrong_posterior()
+    plain, heavy = _call("elbo", q), _call("elbo", q, beta=4.0)
+    np.testing.assert_allclose(heavy.bound, plain.bound - 3 * plain.kl, rtol=1e-5)
+    np.testing.assert_array_equal(heavy.kl, plain.kl)
+
+
+def test_one_value_an_example():
+    for name in ("elbo", "elbo_monte_carlo", "iwae"):
+        for part in _call(name, model.wrong_posterior(), num_samples=5):
+            assert part.shape == (3,)
+        with pytest.raises(ValueError, match="num_samples must be at least 1, got 0"):
+            _call(name, model.wrong_posterior(), num_samples=0)
+
+
+def test_every_noise_source_serves():
+    q, exact = model.wrong_posterior(), _exact_elbo(model.wrong_posterior())[0]
+    given = _call("elbo", q, num_samples=256, source=rp.noise.sobol).log_likelihood
+    # Quasi-Monte Carlo: the error of 256 points is of the order of 1/256, not 1/16.
+    np.testing.assert_allclose(given, exact, atol=0.03)
+
+
+def test_warmup():
+    steps = jnp.arange(0, 30, 5)
+    weights = jax.vmap(lambda t: objectives.linear_warmup(t, 20, 2.0))(steps)
+    np.testing.assert_allclose(weights, [0.0, 0.5, 1.0, 1.5, 2.0, 2.0])
+    assert float(objectives.linear_warmup(jnp.int32(0), 0, 3.0)) == 3.0

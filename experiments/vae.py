@@ -422,7 +422,6 @@ def main(argv: list[str]) -> None:
         ) from None
 
 
-define_flags(Config)
-
 if __name__ == "__main__":
+    define_flags(Config)  # only here: a script that imports `run` gets no flags
     app.run(main, flags_parser=_parse)

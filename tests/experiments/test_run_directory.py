@@ -51,7 +51,7 @@ def test_what_may_grow_may_not_shrink(tmp_path):
     with pytest.raises(ConfigError, match="--epochs=9"):
         _settle(directory, Config(epochs=9))
     _settle(directory, Config(epochs=9), may_grow=("epochs",))
-    with pytest.raises(ConfigError, match="--epochs=5: .* has --epochs=9"):
+    with pytest.raises(ConfigError, match=r"--epochs=5: .* has --epochs=9"):
         _settle(directory, Config(epochs=5), may_grow=("epochs",))
 
 
@@ -123,6 +123,8 @@ def _files(directory):
     return sorted((p for p in directory.rglob("*") if p.is_file()), key=lambda p: -p.stat().st_size)
 
 
+# A read that fails leaves unfinished coroutines behind in orbax, which Python then tells of.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("damage", ["truncate", "flip", "delete", "empty_digest"])
 def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(tmp_path, damage):
     path = tmp_path / "checkpoints"
@@ -131,7 +133,8 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(tmp_path, d
         checkpoints.save(epoch, _state(epoch))
     checkpoints.close()
     if damage == "empty_digest":
-        target = next(p for p in _files(path / "2" / "digest"))
+        target = path / "2" / "digest" / "metadata"
+        assert "sha256" in target.read_text()
         target.write_bytes(b"")
     else:
         target = _files(path / "2" / "state")[0]

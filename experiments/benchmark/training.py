@@ -1,0 +1,191 @@
+"""Seconds an epoch of a small VAE, beside a plain in-memory PyTorch loop of the same model.
+
+The setting is that of MNIST: 60,000 images of 28x28, an MLP 784-400-20, batch 128, Adam, dynamic
+binarization. The images are random, as the time does not depend on them. Epochs of the two
+alternate in one process, and medians are taken after a warm-up. PyTorch is optional.
+"""
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import vae, vae_model
+from experiments.configuration import option
+from experiments.run_directory import write_atomically
+from repara import training
+
+_PIXELS, _HIDDEN, _LATENT = 784, 400, 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The flags of the benchmark."""
+
+    epochs: int = option(5, "counted epochs of each; the median is reported", low=1)
+    num_images: int = option(60_000, "training images", low=128)
+    batch_size: int = option(128, "images a step", low=1)
+    platform: str = option(
+        "default", "where jax runs", choices=("default", "cpu", "cuda", "gpu", "tpu")
+    )
+    output: str | None = option(None, "JSON file for the figures")
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Runs the benchmark and prints its table.
+
+    Args:
+      config: the flags.
+
+    Returns:
+      The figures: seconds an epoch of each, their ratio, and the fraction of the matrix-product
+      ceiling that is reached.
+    """
+    if config.platform != "default":
+        jax.config.update("jax_platforms", config.platform)
+    images = np.random.default_rng(0).integers(
+        0, 256, (config.num_images, 28, 28, 1), dtype=np.uint8
+    )
+    begin = time.perf_counter()
+    ours = _our_epoch(config, images)
+    ours()
+    compile_seconds = time.perf_counter() - begin
+    peers: dict[str, Callable[[], None]] = {"repara": ours}
+    try:
+        peers["torch"] = _torch_epoch(config, images)
+    except ImportError:
+        print("torch is not installed: its column is left out")
+    seconds: dict[str, list[float]] = {name: [] for name in peers}
+    for epoch in peers.values():
+        epoch()
+    for _ in range(config.epochs):
+        for name, epoch in peers.items():
+            begin = time.perf_counter()
+            epoch()
+            seconds[name].append(time.perf_counter() - begin)
+    medians = {name: float(np.median(values)) for name, values in seconds.items()}
+    ceiling = _matrix_product_rate()
+    products = _products_per_image() * (config.num_images // config.batch_size * config.batch_size)
+    device = jax.devices()[0]
+    result: dict[str, Any] = {
+        "device": f"{device.device_kind}, {os.cpu_count()} cores",
+        "jax": jax.__version__,
+        "seconds": seconds,
+        "median_seconds": medians,
+        "first_call_seconds": compile_seconds,
+        "ceiling_gflops": ceiling / 1e9,
+        "floor_seconds": products / ceiling,
+        "fraction_of_ceiling": products / medians["repara"] / ceiling,
+    }
+    print(f"{result['device']}, jax {jax.__version__}")
+    print("| | seconds an epoch | images/s |\n|---|---|---|")
+    for name, value in medians.items():
+        print(f"| {name} | {value:.2f} | {config.num_images / value:,.0f} |")
+    if "torch" in medians:
+        result["ratio_to_torch"] = medians["repara"] / medians["torch"]
+        pairs = np.divide(seconds["repara"], seconds["torch"])
+        result["ratios"] = pairs.tolist()
+        print(f"ratio {result['ratio_to_torch']:.2f} (pair by pair {pairs.min():.2f} to "
+              f"{pairs.max():.2f})")  # fmt: skip
+    print(
+        f"matrix products reach {ceiling / 1e9:.0f} GFLOP/s here, so the floor is "
+        f"{result['floor_seconds']:.2f} s; {100 * result['fraction_of_ceiling']:.0f}% of the "
+        f"ceiling is reached; first call {compile_seconds:.1f} s"
+    )
+    if config.output:
+        write_atomically(Path(config.output), json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def _our_epoch(config: Config, images: np.ndarray) -> Callable[[], None]:
+    """The epoch that `experiments.vae` trains with."""
+    flags = vae.Config(
+        hidden_sizes=(_HIDDEN,), latent_dim=_LATENT, batch_size=config.batch_size, epochs=1
+    )
+    steps = len(images) // config.batch_size
+    model = vae_model.build_model(flags, images.mean(axis=0) / 255)
+    optimizer = vae_model.make_optimizer(flags, steps)
+    mesh = training.data_mesh(1)
+    params = vae_model.init_params(model, images.shape[1:], jax.random.key(0))
+    state = training.replicate(training.init_state(params, optimizer), mesh)
+    data, key = (training.replicate(x, mesh) for x in (images, jax.random.key(1)))
+    epoch = training.make_epoch(
+        training.make_train_step(vae_model.make_loss(flags, model, steps), optimizer),
+        num_examples=len(images),
+        batch_size=config.batch_size,
+        mesh=mesh,
+    )
+
+    def run_epoch() -> None:
+        nonlocal state
+        state, metrics = epoch(state, data, key)
+        jax.block_until_ready(metrics)
+
+    return run_epoch
+
+
+def _torch_epoch(config: Config, images: np.ndarray) -> Callable[[], None]:
+    """The same model and data in PyTorch as it is commonly written, data held in memory."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    device = "cuda" if torch.cuda.is_available() and config.platform != "cpu" else "cpu"
+    data = torch.from_numpy(images.reshape(len(images), -1)).to(device)
+    encoder = nn.Sequential(nn.Linear(_PIXELS, _HIDDEN), nn.Tanh()).to(device)
+    loc, log_scale = (nn.Linear(_HIDDEN, _LATENT).to(device) for _ in range(2))
+    decoder = nn.Sequential(nn.Linear(_LATENT, _HIDDEN), nn.Tanh(), nn.Linear(_HIDDEN, _PIXELS)).to(
+        device
+    )
+    parameters = [p for m in (encoder, loc, log_scale, decoder) for p in m.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=1e-3)
+    steps = len(images) // config.batch_size
+
+    def run_epoch() -> None:
+        order = torch.randperm(len(data), device=device)[: steps * config.batch_size]
+        for indices in order.reshape(steps, config.batch_size):
+            x = torch.bernoulli(data[indices].float() / 255)
+            h = encoder(x)
+            mean, log_sigma = loc(h), log_scale(h)
+            z = mean + log_sigma.exp() * torch.randn_like(mean)
+            reconstruction = functional.binary_cross_entropy_with_logits(
+                decoder(z), x, reduction="sum"
+            )
+            kl = 0.5 * (mean**2 + (2 * log_sigma).exp() - 1 - 2 * log_sigma).sum()
+            loss = (reconstruction + kl) / config.batch_size
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    return run_epoch
+
+
+def _products_per_image() -> float:
+    """Floating-point operations in matrix products, forward and backward, for one image."""
+    layers = [(_PIXELS, _HIDDEN), (_HIDDEN, 2 * _LATENT), (_LATENT, _HIDDEN), (_HIDDEN, _PIXELS)]
+    forward = sum(2 * a * b for a, b in layers)
+    # Backward has two products a layer, but for the gradient of the images, which is not needed.
+    return 3 * forward - 2 * _PIXELS * _HIDDEN
+
+
+def _matrix_product_rate() -> float:
+    """Floating-point operations a second in a large matrix product."""
+    n, repeats = 2048, 5
+    a = jnp.ones((n, n))
+    product = jax.jit(jnp.matmul)
+    product(a, a).block_until_ready()
+    best = 0.0
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        product(a, a).block_until_ready()
+        best = max(best, 2 * n**3 / (time.perf_counter() - begin))
+    return best

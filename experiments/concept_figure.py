@@ -11,10 +11,9 @@ import jax
 import matplotlib
 import matplotlib.figure
 import numpy as np
-from absl import app, flags
 
 import repara as rp
-from experiments.configuration import ConfigError, define_flags, option, read_flags, validate
+from experiments.configuration import launch, option, read_flags, validate
 from repara import plotting
 
 # Five noise values, held fixed; the same colour marks the same value in every panel.
@@ -43,13 +42,16 @@ def gradients(num_samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """
     q = rp.Normal(*_AFTER)
     eps = q.noise(jax.random.key(seed), (num_samples,))
-    pathwise = jax.vmap(jax.grad(lambda loc, e: rp.Normal(loc, q.scale).transform(e) ** 2), (None, 0))(
-        q.loc, eps
-    )  # fmt: skip
+
+    def squared(loc: jax.Array, eps: jax.Array) -> jax.Array:
+        return rp.Normal(loc, q.scale).transform(eps) ** 2
+
+    def log_prob(loc: jax.Array, z: jax.Array) -> jax.Array:
+        return rp.Normal(loc, q.scale).log_prob(z)
+
     z = q.transform(eps)
-    score = jax.vmap(jax.grad(lambda loc, z: rp.Normal(loc, q.scale).log_prob(z)), (None, 0))(
-        q.loc, z
-    )
+    pathwise = jax.vmap(jax.grad(squared), (None, 0))(q.loc, eps)
+    score = jax.vmap(jax.grad(log_prob), (None, 0))(q.loc, z)
     return np.asarray(pathwise), np.asarray(z**2 * score)
 
 
@@ -93,7 +95,7 @@ def draw(config: Config) -> Path:
         transform.legend(loc="upper left", fontsize=8)
 
         pathwise, score = gradients(config.num_samples, config.seed)
-        bins = np.linspace(-12, 18, 91)
+        bins = np.linspace(-3, 15, 73)
         for values, name, colour in ((score, "score function", "tab:orange"),
                                      (pathwise, "pathwise", "tab:blue")):  # fmt: skip
             estimates.hist(
@@ -101,23 +103,18 @@ def draw(config: Config) -> Path:
                 label=f"{name}: variance {np.var(values):.1f}",
             )  # fmt: skip
         estimates.axvline(2 * _AFTER[0], color="k", linewidth=1, label="exact")
-        estimates.set(title="d/dloc E[z²] from one sample", xlabel="estimate", xlim=(-12, 18))
+        estimates.set(title="d/dloc E[z²] from one sample", xlabel="estimate", xlim=(-3, 15))
         estimates.set_yticks([])
-        estimates.legend(fontsize=8)
+        estimates.legend(fontsize=8, loc="center right")
     return plotting.save(figure, config.output)
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     """Reads the flags and draws."""
-    del argv
-    try:
-        config = Config(**read_flags(Config))
-        validate(config)
-        print(draw(config))
-    except ConfigError as error:
-        raise SystemExit(f"concept_figure: {error}") from None
+    config = Config(**read_flags(Config))
+    validate(config)
+    print(draw(config))
 
 
 if __name__ == "__main__":
-    define_flags(Config)
-    app.run(main, flags_parser=flags.FLAGS)
+    launch("concept_figure", Config, main)

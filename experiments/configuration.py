@@ -1,12 +1,13 @@
 """One declaration for a configuration: its fields are the flags, the checks and the help."""
 
 import dataclasses
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from absl import flags
+from absl import app, flags, logging
 
-__all__ = ["ConfigError", "define_flags", "option", "read_flags", "validate"]
+__all__ = ["ConfigError", "define_flags", "launch", "option", "read_flags", "validate"]
 
 
 class ConfigError(ValueError):
@@ -178,3 +179,45 @@ def read_flags(
                 raise ConfigError(f"--{field.name}={shown}: must be {_expected(field)}") from None
         values[field.name] = value
     return values
+
+
+def launch(
+    name: str,
+    config_class: type,
+    main: Callable[[], Any],
+    *,
+    errors: tuple[type[Exception], ...] = (),
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Parses the flags of a configuration and calls `main`; mistakes end in one line.
+
+    Args:
+      name: what the error line begins with.
+      config_class: a dataclass made of `option` fields; its flags are defined.
+      main: reads the flags and runs.
+      errors: exceptions whose message a user can act on, beside `ConfigError`.
+      argv: the arguments after the program's name; by default the command line's.
+    """
+    define_flags(config_class)
+
+    def parse(arguments: Sequence[str]) -> list[str]:
+        try:
+            rest = flags.FLAGS(arguments)
+        except flags.Error as error:
+            raise SystemExit(f"{name}: {' '.join(str(error).split())}") from None
+        if len(rest) > 1:
+            raise SystemExit(f"{name}: unexpected argument {rest[1]!r}; flags begin with --")
+        return rest
+
+    def guarded(arguments: Sequence[str]) -> None:
+        del arguments
+        logging.set_verbosity(logging.WARNING)  # libraries tell of every step of a save
+        try:
+            main()
+        except tuple([ConfigError, *errors]) as error:
+            raise SystemExit(f"{name}: {error}") from None
+        except KeyboardInterrupt:
+            raise SystemExit(f"{name}: interrupted") from None
+
+    arguments = sys.argv[1:] if argv is None else argv
+    app.run(guarded, argv=[name, *arguments], flags_parser=parse)

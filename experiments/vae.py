@@ -13,22 +13,18 @@ import hashlib
 import math
 import sys
 import time
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from absl import app, flags, logging
 
 from experiments import vae_model
-from experiments.configuration import ConfigError, define_flags, option, read_flags, validate
+from experiments.configuration import ConfigError, launch, option, read_flags, validate
 from experiments.run_directory import Checkpoints, Progress, RunDirectory, fresh_workdir
 from repara import datasets, evaluation, training
 from repara.models import ACTIVATIONS, LIKELIHOODS, VAE
 
 __all__ = ["Config", "NonFiniteLossError", "run"]
-
-FLAGS = flags.FLAGS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -387,41 +383,19 @@ def _say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def _parse(argv: list[str]) -> list[str]:
-    """Parses flags; what is wrong is said in one line."""
-    try:
-        rest = FLAGS(argv)
-    except flags.Error as error:
-        raise SystemExit(f"{Path(argv[0]).name}: {' '.join(str(error).split())}") from None
-    if len(rest) > 1:
-        raise SystemExit(
-            f"{Path(argv[0]).name}: unexpected argument {rest[1]!r}; flags begin with --"
-        )
-    return rest
-
-
-def main(argv: list[str]) -> None:
-    """Reads the flags, runs, and reports errors that a user can mend in one line."""
-    del argv
-    logging.set_verbosity(logging.WARNING)  # orbax tells of every step of a save
-    try:
-        values = read_flags(Config)
-        if values["mode"] != "train" and values["workdir"]:
-            # The run says how it was trained; flags given beside that must agree.
-            stored = RunDirectory.read_config(values["workdir"])["flags"]
-            known = {f.name for f in dataclasses.fields(Config)}
-            trained = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
-            given = read_flags(Config, only_given=True)
-            values |= {k: v for k, v in trained.items() if k in known and k not in given}
-        run(Config(**values))
-    except (ConfigError, datasets.DatasetError, NonFiniteLossError) as error:
-        raise SystemExit(f"vae: {error}") from None
-    except KeyboardInterrupt:
-        raise SystemExit(
-            "vae: interrupted; the same command with the same --workdir continues"
-        ) from None
+def main() -> None:
+    """Reads the flags and runs."""
+    values = read_flags(Config)
+    if values["mode"] != "train" and values["workdir"]:
+        # The run says how it was trained; flags given beside that must agree.
+        stored = RunDirectory.read_config(values["workdir"])["flags"]
+        known = {f.name for f in dataclasses.fields(Config)}
+        trained = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+        given = read_flags(Config, only_given=True)
+        values |= {k: v for k, v in trained.items() if k in known and k not in given}
+    run(Config(**values))
 
 
 if __name__ == "__main__":
-    define_flags(Config)  # only here: a script that imports `run` gets no flags
-    app.run(main, flags_parser=_parse)
+    # Flags are defined only here: a script that imports `run` gets none.
+    launch("vae", Config, main, errors=(datasets.DatasetError, NonFiniteLossError))

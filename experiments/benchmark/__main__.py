@@ -3,9 +3,7 @@
 import importlib
 import sys
 
-from absl import app, flags
-
-from experiments.configuration import ConfigError, define_flags, read_flags, validate
+from experiments.configuration import launch, read_flags, validate
 
 # Each is a module of this package with a `Config` and a `run(config)`.
 _NAMES = ("training",)
@@ -18,24 +16,13 @@ def main() -> None:
         raise SystemExit(f"benchmark: expected one of {', '.join(_NAMES)}, got {given}")
     name = sys.argv[1]
     module = importlib.import_module(f"experiments.benchmark.{name}")
-    define_flags(module.Config)
 
-    def parse(argv: list[str]) -> list[str]:
-        try:
-            return flags.FLAGS(argv)
-        except flags.Error as error:
-            raise SystemExit(f"benchmark {name}: {' '.join(str(error).split())}") from None
+    def run() -> None:
+        config = module.Config(**read_flags(module.Config))
+        validate(config)
+        module.run(config)
 
-    def run(argv: list[str]) -> None:
-        del argv
-        try:
-            config = module.Config(**read_flags(module.Config))
-            validate(config)
-            module.run(config)
-        except ConfigError as error:
-            raise SystemExit(f"benchmark {name}: {error}") from None
-
-    app.run(run, argv=[f"benchmark {name}", *sys.argv[2:]], flags_parser=parse)
+    launch(f"benchmark {name}", module.Config, run, argv=sys.argv[2:])
 
 
 if __name__ == "__main__":

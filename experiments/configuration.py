@@ -199,6 +199,7 @@ def launch(
       argv: the arguments after the program's name; by default the command line's.
     """
     define_flags(config_class)
+    reported: tuple[type[Exception], ...] = (ConfigError, *errors)
 
     def parse(arguments: Sequence[str]) -> list[str]:
         try:
@@ -214,7 +215,7 @@ def launch(
         logging.set_verbosity(logging.WARNING)  # libraries tell of every step of a save
         try:
             main()
-        except tuple([ConfigError, *errors]) as error:
+        except reported as error:
             raise SystemExit(f"{name}: {error}") from None
         except KeyboardInterrupt:
             raise SystemExit(f"{name}: interrupted") from None

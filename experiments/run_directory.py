@@ -9,6 +9,7 @@ result.json      the outcome
 """
 
 import dataclasses
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -210,14 +211,20 @@ class Checkpoints:
     """
 
     def __init__(self, path: Path) -> None:
-        # Imported here: orbax is slow to import, and a bad flag should be reported at once.
-        import orbax.checkpoint as ocp
-
-        self._ocp = ocp
         self._path = path.absolute()
-        self._manager = ocp.CheckpointManager(
+
+    @functools.cached_property
+    def _ocp(self) -> Any:
+        # Orbax takes a second to import: a first step, or a bad flag, does not wait for it.
+        import orbax.checkpoint
+
+        return orbax.checkpoint
+
+    @functools.cached_property
+    def _manager(self) -> Any:
+        return self._ocp.CheckpointManager(
             self._path,
-            options=ocp.CheckpointManagerOptions(
+            options=self._ocp.CheckpointManagerOptions(
                 max_to_keep=_KEEP_CHECKPOINTS,
                 cleanup_tmp_directories=True,
                 enable_async_checkpointing=False,
@@ -252,6 +259,8 @@ class Checkpoints:
         Returns:
           The number of complete epochs and the state, or None where no checkpoint is whole.
         """
+        if not self._path.exists():
+            return None
         args = self._ocp.args
         for epoch in sorted(self._manager.all_steps(), reverse=True):
             try:
@@ -280,11 +289,12 @@ class Checkpoints:
 
     def latest(self) -> int | None:
         """The number of complete epochs of the newest checkpoint, None where there is none."""
-        return self._manager.latest_step()
+        return self._manager.latest_step() if self._path.exists() else None
 
     def close(self) -> None:
         """Waits for what is under way."""
-        self._manager.close()
+        if "_manager" in self.__dict__:
+            self._manager.close()
 
 
 def digest(tree: Any) -> str:

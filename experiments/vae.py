@@ -237,7 +237,6 @@ def _train(
     from experiments import vae_report
 
     directory.truncate_metrics(done)
-    events = _event_writer(directory, done)
     data = training.replicate(train_images, mesh)
     run_key = training.replicate(keys.train, mesh)
     test_elbo = vae_report.make_test_elbo(config, model)
@@ -245,6 +244,7 @@ def _train(
     compiled = epoch_fn.lower(state, data, run_key).compile()
     _say(f"compiled in {time.perf_counter() - begin:.1f} s")
     progress = Progress(config.epochs, done, "epoch")
+    events = None
     name = vae_model.objective_name(config)
     images = len(train_images) // config.batch_size * config.batch_size
     for epoch in range(done + 1, config.epochs + 1):
@@ -274,6 +274,7 @@ def _train(
         line["seconds"] = seconds
         # Metrics first: a checkpoint then never knows of an epoch that the metrics do not.
         directory.append_metrics(line)
+        events = events or _event_writer(directory, done)
         _write_scalars(events, line, epoch)
         if epoch % config.checkpoint_every == 0 or epoch == config.epochs:
             checkpoints.save(epoch, state)

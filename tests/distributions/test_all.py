@@ -254,7 +254,7 @@ def test_against_scipy(case, dtype):
 
 @continuous
 def test_expectations(case, x64):
-    """The pathwise gradient of mean and variance, and the means that every source of noise gives."""
+    """Pathwise gradients of mean and variance, and the means that every source of noise gives."""
     q, n, few = case.build("float64"), 20_000, 256
     sources = (noise.iid, noise.antithetic, noise.stratified, noise.sobol)
     eps = programs.noise_for(q, noise.iid, n)

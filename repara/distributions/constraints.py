@@ -60,12 +60,35 @@ def _is_positive_definite(x: jax.Array) -> jax.Array:
 
 
 def greater_than(bound: float) -> Constraint:
-    """The values above `bound`, which is excluded."""
+    """The values above `bound`, which is excluded.
+
+    Args:
+      bound: any number.
+
+    Returns:
+      The constraint.
+
+    Example:
+      >>> greater_than(2.0)
+      greater than 2
+    """
     return Constraint(f"greater than {bound:g}", lambda x: x > bound)
 
 
 def integer_interval(low: int, high: int) -> Constraint:
-    """The integers from `low` to `high`, both included."""
+    """The integers from `low` to `high`, both included.
+
+    Args:
+      low: the least of them.
+      high: the greatest of them.
+
+    Returns:
+      The constraint.
+
+    Example:
+      >>> [bool(b) for b in integer_interval(0, 3).check(jnp.array([-1.0, 0.0, 2.5, 3.0]))]
+      [False, True, False, True]
+    """
     return Constraint(
         f"an integer from {low} to {high}",
         lambda x: (x >= low) & (x <= high) & (x == jnp.round(x)),

@@ -1,5 +1,7 @@
 """How 8-bit images become what a likelihood is given: drawn anew, drawn once, cut, or grey."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +22,7 @@ def draw(key: jax.Array, images: jax.Array) -> jax.Array:
 
     Args:
       key: a typed key; consumed.
-      images: uint8, any shape.
+      images: uint8, [B, ...].
 
     Returns:
       Zeros and ones, float32, of the shape of `images`.
@@ -34,11 +36,15 @@ def draw(key: jax.Array, images: jax.Array) -> jax.Array:
       [0.0, 1.0]
     """
     check_key(key)
-    bits = jax.random.bits(key, images.shape, jnp.uint16)
+    # Two 16-bit numbers from each 32-bit word: asked for 16 bits, jax draws 32 and drops half.
+    rows = images.shape[:1]
+    size = math.prod(images.shape[1:])
+    words = jax.random.bits(key, (*rows, -(-size // 2)), jnp.uint32)
+    bits = jax.lax.bitcast_convert_type(words, jnp.uint16).reshape(*rows, -1)
+    bits = bits[..., :size].reshape(images.shape).astype(jnp.int32)
     # round(2^16 p / 255) = 257 p + (1 if p > 127 else 0): 0 never draws a one, 255 always does.
     level = images.astype(jnp.int32)
-    cut = 257 * level + (level > 127)
-    return (bits.astype(jnp.int32) < cut).astype(jnp.float32)
+    return (bits < 257 * level + (level > 127)).astype(jnp.float32)
 
 
 def draw_once(key: jax.Array, images: np.ndarray) -> np.ndarray:

@@ -160,7 +160,7 @@ def _load_from(root: Path, name: str, cache_dir: str | os.PathLike[str] | None) 
 
 
 def _load_digits() -> Dataset:
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits
 
     digits = load_digits()
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
@@ -215,7 +215,7 @@ _CHOICES = (
 
 def _url_infos(name: str) -> dict[str, Any]:
     """The files that tensorflow_datasets has registered for a dataset: {URL: size and SHA-256}."""
-    import tensorflow_datasets as tfds  # type: ignore[import-untyped]
+    import tensorflow_datasets as tfds
 
     return tfds.builder_cls(name.split("/")[0]).url_infos or {}
 
@@ -252,7 +252,7 @@ def _downloaded_files(name: str) -> Iterator[tuple[str, bytes]]:
 def _download(name: str, infos: dict[str, Any]) -> list[Path]:
     """Downloads the URLs into the download cache of tensorflow_datasets, or finds them there."""
     import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download import resource  # type: ignore[import-untyped]
+    from tensorflow_datasets.core.download import resource
 
     dataset = name.split("/")[0]
     data_dir = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()

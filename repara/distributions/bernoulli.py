@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, _as_shape
 from repara.noise import check_key
+from repara.special.elementary import softplus
 
 __all__ = ["Bernoulli"]
 
@@ -77,7 +78,7 @@ class Bernoulli(Distribution):
             inside = _log_or_inf(jnp.where(z == 1, self.probs, 1 - self.probs))
         else:
             # Each outcome by itself: z l - log(1 + exp(l)) would cancel.
-            inside = -jax.nn.softplus(jnp.where(z == 1, -self.logits, self.logits))
+            inside = -softplus(jnp.where(z == 1, -self.logits, self.logits))
         inside = jnp.where(jnp.isnan(z), z, inside)
         return jnp.where(constraints.boolean.check(z) | jnp.isnan(inside), inside, -jnp.inf)
 
@@ -86,7 +87,7 @@ class Bernoulli(Distribution):
             return _entropy_of(self.probs) + _entropy_of(1 - self.probs)
         # softplus(l) - l sigmoid(l), with the logit's own sign taken out so that nothing overflows.
         size = jnp.abs(self.logits)
-        return jax.nn.softplus(-size) + size * jax.nn.sigmoid(-size)
+        return softplus(-size) + size * jax.nn.sigmoid(-size)
 
     def _mean(self) -> jax.Array:
         return self._probs()

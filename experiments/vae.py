@@ -1,0 +1,428 @@
+"""Trains, evaluates and samples a variational autoencoder on images.
+
+    python -m experiments.vae                                   # digits, needs no network
+    python -m experiments.vae --dataset=mnist --data_dir=DIR    # MNIST as IDX files in DIR
+    python -m experiments.vae --workdir=RUN --mode=evaluate     # again, from the last checkpoint
+
+The same command with the same --workdir continues a run that was stopped.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from absl import app, flags, logging
+
+from experiments import vae_model
+from experiments.configuration import ConfigError, define_flags, option, read_flags, validate
+from experiments.run_directory import Checkpoints, Progress, RunDirectory, fresh_workdir
+from repara import datasets, evaluation, training
+from repara.models import ACTIVATIONS, LIKELIHOODS, VAE
+
+__all__ = ["Config", "NonFiniteLossError", "run"]
+
+FLAGS = flags.FLAGS
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything that determines a run; the fields are the flags."""
+
+    mode: str = option(
+        "train",
+        "train: train (or continue), evaluate and draw; evaluate: again from the last checkpoint; "
+        "sample: draw images from the prior",
+        choices=("train", "evaluate", "sample"),
+    )
+    workdir: str | None = option(
+        None, "run directory; by default a fresh dated one under runs/ (train)"
+    )
+    dataset: str = option("digits", "digits, mnist, fashion_mnist, kmnist, emnist, frey_faces, "
+                          "idx, or an image dataset that tensorflow_datasets has prepared in "
+                          "--data_dir")  # fmt: skip
+    data_dir: str | None = option(
+        None,
+        "where the data is: IDX files (.gz or not), a directory prepared by tensorflow_datasets in "
+        "array_record format, or an .npz; by default fetched where that can be done",
+    )
+    binarization: str = option(
+        "dynamic",
+        "dynamic: a fresh Bernoulli draw at each use; static: one draw, from "
+        "--binarization_seed; threshold: at half grey; none: grey data",
+        choices=vae_model.BINARIZATIONS,
+    )
+    binarization_seed: int = option(0, "seed of the one draw of static binarization", low=0)
+    likelihood: str = option(
+        "bernoulli",
+        "of pixels given latents; bernoulli takes binarized data, the others --binarization=none",
+        choices=tuple(LIKELIHOODS),
+    )
+    posterior: str = option(
+        "normal",
+        "family of q(z|x): independent normals, or a normal with full covariance",
+        choices=vae_model.POSTERIORS,
+    )
+    objective: str = option(
+        "elbo",
+        "bound that is maximised: elbo with the KL in closed form, elbo_monte_carlo with the "
+        "KL from the samples, or iwae",
+        choices=vae_model.OBJECTIVES,
+    )
+    num_samples: int = option(1, "samples of the latents an image in training", low=1)
+    beta: float = option(1.0, "weight of the KL; other than 1 it is part of the logged name", low=0)
+    beta_warmup_epochs: float = option(
+        0.0, "epochs over which the weight of the KL grows linearly from 0", low=0
+    )
+    architecture: str = option("mlp", "networks", choices=vae_model.ARCHITECTURES)
+    hidden_sizes: tuple[int, ...] = option(
+        (400,), "widths of the encoder's hidden layers, the decoder's in reverse; conv uses the "
+        "last one for its dense layer", low=1,
+    )  # fmt: skip
+    channels: int = option(32, "channels of the first convolution of conv", low=1)
+    activation: str = option("tanh", "of hidden layers", choices=tuple(ACTIVATIONS))
+    latent_dim: int = option(20, "dimension of the latents", low=1)
+    batch_size: int = option(128, "images a step, a multiple of the number of devices", low=1)
+    epochs: int = option(100, "passes over the training data", low=1)
+    optimizer: str = option("adam", "Optax optimizer", choices=vae_model.OPTIMIZERS)
+    learning_rate: float = option(1e-3, "peak learning rate", low=0)
+    schedule: str = option(
+        "constant", "of the learning rate, over all steps", choices=vae_model.SCHEDULES
+    )
+    warmup_steps: int = option(0, "steps over which the learning rate grows from 0", low=0)
+    weight_decay: float = option(1e-4, "decoupled weight decay, for adamw alone", low=0)
+    clip_norm: float = option(0.0, "largest global norm of the gradient; 0: no clipping", low=0)
+    average_decay: float = option(
+        0.0, "decay of the average of the weights that is evaluated; 0: none", low=0, high=1
+    )
+    seed: int = option(0, "seed of everything but static binarization", low=0)
+    num_eval_samples: int = option(
+        5000, "importance samples an image for the test log-likelihood", low=1
+    )
+    num_images: int = option(100, "images to draw with --mode=sample", low=1)
+    eval_every: int = option(1, "epochs between evaluations of the test ELBO", low=1)
+    checkpoint_every: int = option(5, "epochs between checkpoints", low=1)
+    num_devices: int = option(0, "devices of the data mesh; 0: all", low=0)
+
+
+# Fields that do not change the course of training: they may differ when a run is continued.
+_FREE = ("mode", "workdir", "data_dir", "num_eval_samples", "num_images", "checkpoint_every",
+         "num_devices")  # fmt: skip
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became infinite or NaN; names the step and the last good checkpoint."""
+
+
+class _Keys(NamedTuple):
+    init: jax.Array
+    train: jax.Array
+    evaluate: jax.Array
+    draw: jax.Array
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Runs an experiment as `python -m experiments.vae` does.
+
+    Args:
+      config: the configuration. Without `workdir` a run in mode "train" makes a fresh one.
+
+    Returns:
+      What `result.json` holds, with "workdir".
+
+    Raises:
+      ConfigError: a flag is out of range, contradicts another or the run that is in `workdir`.
+      DatasetError: the data cannot be read.
+      NonFiniteLossError: the loss became infinite or NaN.
+
+    Example:
+      from experiments import vae
+      result = vae.run(vae.Config(dataset="digits", epochs=10, workdir="runs/mine"))
+    """
+    validate(config)
+    vae_model.check_combinations(config)
+    if config.mode != "train":
+        if config.workdir is None:
+            raise ConfigError(f"--mode={config.mode} needs the --workdir of a trained run")
+        RunDirectory.read_config(config.workdir)  # refuses a directory without a run
+    num_devices = config.num_devices or None
+    if num_devices is not None and num_devices > jax.device_count():
+        raise ConfigError(f"--num_devices={num_devices}: this machine has {jax.device_count()}")
+    mesh = training.data_mesh(num_devices)
+    data = datasets.load(config.dataset, config.data_dir)
+    _check_batch(config, len(data.train_images), mesh.shape["data"])
+
+    # Made only now that nothing else can be wrong: a mistake leaves no empty directory behind.
+    workdir = config.workdir or str(fresh_workdir("vae"))
+    config = dataclasses.replace(config, workdir=workdir)
+    directory = RunDirectory(workdir)
+    directory.settle_config(
+        config,
+        hashlib.sha256(np.ascontiguousarray(data.train_images).tobytes()).hexdigest(),
+        free=_FREE,
+        # Under a constant schedule a longer run begins with the shorter one.
+        may_grow=("epochs",) if config.schedule == "constant" else (),
+    )
+    keys = _Keys(*jax.random.split(jax.random.key(config.seed), 4))
+    train_key, test_key = jax.random.split(jax.random.key(config.binarization_seed))
+    train_images = vae_model.prepare_images(config, data.train_images, train_key)
+    test_images = vae_model.prepare_images(config, data.test_images, test_key)
+    model = vae_model.build_model(config, train_images.mean(axis=0, dtype=np.float64) / 255)
+
+    steps = len(train_images) // config.batch_size
+    optimizer = vae_model.make_optimizer(config, steps * config.epochs)
+    params = vae_model.init_params(model, train_images.shape[1:], keys.init)
+    state = training.init_state(params, optimizer, average=config.average_decay > 0)
+    state = training.replicate(state, mesh)
+    checkpoints = Checkpoints(directory.path / "checkpoints")
+    restored = checkpoints.restore(state, _say)
+    epoch, state = restored if restored is not None else (0, state)
+    if config.mode != "train" and restored is None:
+        raise ConfigError(f"--workdir={config.workdir}: holds no checkpoint that can be read")
+
+    if config.mode == "train":
+        if epoch:
+            _say(f"continuing {directory.path} after epoch {epoch}")
+        finished = epoch >= config.epochs and directory.read_result()
+        if finished:
+            _say(f"{directory.path} is complete; --mode=evaluate evaluates it again")
+            return {**finished, "workdir": str(directory.path)}
+        epoch_fn = training.make_epoch(
+            training.make_train_step(
+                vae_model.make_loss(config, model, steps),
+                optimizer,
+                average_decay=config.average_decay or None,
+            ),
+            num_examples=len(train_images),
+            batch_size=config.batch_size,
+            mesh=mesh,
+        )
+        state = _train(
+            config, directory, checkpoints, model, epoch_fn, state, epoch, mesh,
+            train_images, test_images, keys,
+        )  # fmt: skip
+    checkpoints.close()
+    params = jax.device_get(state.eval_params)
+    if config.mode == "sample":
+        return _sample(config, directory, model, params, keys.draw)
+    return _report(config, directory, model, params, test_images, data.test_labels, keys)
+
+
+def _check_batch(config: Config, num_examples: int, num_devices: int) -> None:
+    if config.batch_size > num_examples:
+        raise ConfigError(
+            f"--batch_size={config.batch_size}: {config.dataset} has {num_examples} training images"
+        )
+    if config.batch_size % num_devices:
+        raise ConfigError(
+            f"--batch_size={config.batch_size}: must be a multiple of the {num_devices} devices"
+        )
+
+
+def _train(
+    config: Config,
+    directory: RunDirectory,
+    checkpoints: Checkpoints,
+    model: VAE,
+    epoch_fn: Any,
+    state: training.TrainState,
+    done: int,
+    mesh: jax.sharding.Mesh,
+    train_images: np.ndarray,
+    test_images: np.ndarray,
+    keys: _Keys,
+) -> training.TrainState:
+    from experiments import vae_report
+
+    directory.truncate_metrics(done)
+    events = _event_writer(directory, done)
+    data = training.replicate(train_images, mesh)
+    run_key = training.replicate(keys.train, mesh)
+    test_elbo = vae_report.make_test_elbo(config, model)
+    begin = time.perf_counter()
+    compiled = epoch_fn.lower(state, data, run_key).compile()
+    _say(f"compiled in {time.perf_counter() - begin:.1f} s")
+    progress = Progress(config.epochs, done, "epoch")
+    name = vae_model.objective_name(config)
+    images = len(train_images) // config.batch_size * config.batch_size
+    for epoch in range(done + 1, config.epochs + 1):
+        begin = time.perf_counter()
+        # Nothing crosses between host and device inside an epoch.
+        with jax.transfer_guard("disallow"):
+            state, metrics = compiled(state, data, run_key)
+            jax.block_until_ready(metrics)
+        seconds = time.perf_counter() - begin
+        values = {k: float(v) for k, v in jax.device_get(metrics).items()}
+        bad_step = int(values.pop(training.FIRST_BAD_STEP))
+        if bad_step >= 0:
+            progress.close()
+            raise NonFiniteLossError(_non_finite_message(bad_step, epoch, checkpoints))
+        line: dict[str, float] = {"epoch": epoch, "step": int(state.step)}
+        line |= {f"train_{k}": v for k, v in values.items()}
+        if epoch % config.eval_every == 0 or epoch == config.epochs:
+            params = jax.device_get(state.eval_params)
+            parts = evaluation.over_batches(
+                functools.partial(test_elbo, params),
+                jax.random.fold_in(keys.evaluate, epoch),
+                test_images,
+                min(1000, len(test_images)),
+            )
+            means = [float(np.mean(v, dtype=np.float64)) for v in parts[:3]]
+            line |= zip(("test_elbo", "test_reconstruction", "test_kl"), means, strict=True)
+        line["seconds"] = seconds
+        # Metrics first: a checkpoint then never knows of an epoch that the metrics do not.
+        directory.append_metrics(line)
+        _write_scalars(events, line, epoch)
+        if epoch % config.checkpoint_every == 0 or epoch == config.epochs:
+            checkpoints.save(epoch, state)
+        shown = {name: f"{values[name]:.2f}"}
+        if "test_elbo" in line:
+            shown["test_elbo"] = f"{line['test_elbo']:.2f}"
+        progress.update(1, {**shown, "images/s": f"{images / seconds:.0f}"})
+    progress.close()
+    if events is not None:
+        events.close()
+    return state
+
+
+def _non_finite_message(step: int, epoch: int, checkpoints: Checkpoints) -> str:
+    latest = checkpoints.latest()
+    where = "there is no checkpoint yet" if latest is None else (
+        f"the last good checkpoint is that of epoch {latest}"
+    )  # fmt: skip
+    return (
+        f"the loss is not finite at step {step} (epoch {epoch}); {where}. A smaller "
+        "--learning_rate, --clip_norm or a --beta_warmup_epochs may help"
+    )
+
+
+def _report(
+    config: Config,
+    directory: RunDirectory,
+    model: VAE,
+    params: Any,
+    test_images: np.ndarray,
+    labels: np.ndarray | None,
+    keys: _Keys,
+) -> dict[str, Any]:
+    from experiments import vae_report
+
+    result = vae_report.evaluate(config, model, params, test_images, keys.evaluate, _say)
+    metrics = directory.read_metrics()
+    num_parameters = sum(x.size for x in jax.tree.leaves(params))
+    result |= {
+        "objective": vae_model.objective_name(config),
+        "num_parameters": num_parameters,
+        "epochs": metrics[-1]["epoch"] if metrics else 0,
+        "train_seconds": math.fsum(m["seconds"] for m in metrics),
+        "device": jax.devices()[0].device_kind,
+    }
+    directory.write_result(result)
+    if directory.is_writer:
+        pictures = vae_report.draw_figures(
+            config, model, params, test_images, labels, result, metrics, directory.plots, keys.draw
+        )
+        events = _event_writer(directory, result["epochs"])
+        for name, image in pictures.items():
+            events.add_image(name, image, result["epochs"], dataformats="HWC")
+        for name in ("test_nll", "test_elbo", "active_units"):
+            events.add_scalar(f"result/{name}", result[name], result["epochs"])
+        events.close()
+    _say(
+        f"test_nll {result['test_nll']:.2f} +- {result['test_nll_stderr']:.2f} nats "
+        f"(K={config.num_eval_samples}), test_elbo {result['test_elbo']:.2f}, "
+        f"{result['active_units']}/{config.latent_dim} active units, "
+        f"{result['train_seconds']:.1f} s of training"
+    )
+    _say(f"result.json and plots/ are in {directory.path}")
+    return {**result, "workdir": str(directory.path)}
+
+
+def _sample(
+    config: Config, directory: RunDirectory, model: VAE, params: Any, key: jax.Array
+) -> dict[str, Any]:
+    from experiments import vae_report
+    from repara import plotting
+
+    z, images = vae_report.draw_samples(model, params, key, config.num_images)
+    archive = directory.path / "samples.npz"
+    temporary = directory.path / ".samples.tmp.npz"
+    np.savez(temporary, latents=z, images=np.round(255 * images).astype(np.uint8))
+    temporary.replace(archive)
+    columns = max(1, math.isqrt(config.num_images))
+    figure = plotting.image_grid(
+        directory.plots / "samples.png", images, columns, "means of samples from the prior"
+    )
+    _say(f"{config.num_images} images are in {archive} and {figure}")
+    return {"samples": str(archive), "figure": str(figure), "workdir": str(directory.path)}
+
+
+def _event_writer(directory: RunDirectory, done: int) -> Any:
+    if not directory.is_writer:
+        return None
+    import tensorboardX
+
+    # What was logged of epochs that will be run again is hidden.
+    return tensorboardX.SummaryWriter(str(directory.path), purge_step=done + 1 if done else None)
+
+
+def _write_scalars(events: Any, line: dict[str, Any], epoch: int) -> None:
+    if events is None:
+        return
+    for name, value in line.items():
+        if name not in ("epoch", "step"):
+            group, _, rest = name.partition("_")
+            events.add_scalar(f"{group}/{rest}" if rest else name, value, epoch)
+    events.flush()
+
+
+def _say(text: str) -> None:
+    if jax.process_index() == 0:
+        print(text, file=sys.stderr, flush=True)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    """Parses flags; what is wrong is said in one line."""
+    try:
+        rest = FLAGS(argv)
+    except flags.Error as error:
+        raise SystemExit(f"{Path(argv[0]).name}: {' '.join(str(error).split())}") from None
+    if len(rest) > 1:
+        raise SystemExit(
+            f"{Path(argv[0]).name}: unexpected argument {rest[1]!r}; flags begin with --"
+        )
+    return rest
+
+
+def main(argv: list[str]) -> None:
+    """Reads the flags, runs, and reports errors that a user can mend in one line."""
+    del argv
+    logging.set_verbosity(logging.WARNING)  # orbax tells of every step of a save
+    try:
+        values = read_flags(Config)
+        if values["mode"] != "train" and values["workdir"]:
+            # The run says how it was trained; flags given beside that must agree.
+            stored = RunDirectory.read_config(values["workdir"])["flags"]
+            known = {f.name for f in dataclasses.fields(Config)}
+            trained = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+            given = read_flags(Config, only_given=True)
+            values |= {k: v for k, v in trained.items() if k in known and k not in given}
+        run(Config(**values))
+    except (ConfigError, datasets.DatasetError, NonFiniteLossError) as error:
+        raise SystemExit(f"vae: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit(
+            "vae: interrupted; the same command with the same --workdir continues"
+        ) from None
+
+
+define_flags(Config)
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=_parse)

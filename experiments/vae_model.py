@@ -1,0 +1,246 @@
+"""What `experiments.vae` trains: model, loss and optimizer, as pure functions of its flags."""
+
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from experiments.configuration import ConfigError
+from repara import binarization, objectives
+from repara.models import (
+    ACTIVATIONS,
+    LIKELIHOODS,
+    VAE,
+    ConvDecoder,
+    ConvEncoder,
+    MLPDecoder,
+    MLPEncoder,
+    PosteriorHead,
+)
+from repara.objectives import LogLikelihood
+
+OBJECTIVES = ("elbo", "elbo_monte_carlo", "iwae")
+OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
+SCHEDULES = ("constant", "cosine", "linear")
+BINARIZATIONS = ("dynamic", "static", "threshold", "none")
+POSTERIORS = ("normal", "multivariate_normal")
+ARCHITECTURES = ("mlp", "conv")
+
+
+def check_combinations(config: Any) -> None:
+    """Refuses flags that contradict one another.
+
+    Args:
+      config: the configuration of `experiments.vae`.
+
+    Raises:
+      ConfigError: names the flags and what to give instead.
+    """
+    binary = LIKELIHOODS[config.likelihood].binary
+    if binary and config.binarization == "none":
+        raise ConfigError(
+            f"--likelihood={config.likelihood} needs binarized data, got --binarization=none; "
+            "for grey data give continuous_bernoulli, gaussian or discretized_logistic"
+        )
+    if not binary and config.binarization != "none":
+        raise ConfigError(
+            f"--likelihood={config.likelihood} needs grey data: give --binarization=none, "
+            f"got --binarization={config.binarization}"
+        )
+    if config.objective == "iwae" and (config.beta != 1 or config.beta_warmup_epochs):
+        raise ConfigError("--objective=iwae has no KL term to weigh: give --beta=1 without warm-up")
+
+
+def objective_name(config: Any) -> str:
+    """The name under which the training objective is logged; a weight of the KL is part of it.
+
+    Args:
+      config: the configuration of `experiments.vae`.
+
+    Returns:
+      For example "elbo", "iwae_k5", "elbo_beta4", "elbo_warmup100".
+    """
+    name = config.objective
+    if config.num_samples > 1:
+        name += f"_k{config.num_samples}"
+    if config.beta != 1:
+        name += f"_beta{config.beta:g}"
+    if config.beta_warmup_epochs:
+        name += f"_warmup{config.beta_warmup_epochs:g}"
+    return name
+
+
+def prepare_images(config: Any, images: np.ndarray, key: jax.Array) -> np.ndarray:
+    """The uint8 images as they are kept on the device: drawn once or cut where flags say so.
+
+    Args:
+      config: the configuration of `experiments.vae`.
+      images: uint8 [N, H, W, C].
+      key: for the one draw of static binarization; consumed.
+
+    Returns:
+      uint8 of the same shape.
+    """
+    if config.binarization == "static":
+        return binarization.draw_once(key, images)
+    if config.binarization == "threshold":
+        return binarization.threshold(images)
+    return images
+
+
+def observed(config: Any, key: jax.Array, images: jax.Array) -> jax.Array:
+    """What the model is given for uint8 images: a fresh draw, or the images scaled to [0, 1].
+
+    Args:
+      config: the configuration of `experiments.vae`.
+      key: a typed key; consumed.
+      images: uint8 [B, H, W, C], from `prepare_images`.
+
+    Returns:
+      float32 [B, H, W, C] in [0, 1].
+    """
+    if config.binarization == "dynamic":
+        return binarization.draw(key, images)
+    return binarization.grey(images)
+
+
+def build_model(config: Any, mean_image: np.ndarray) -> VAE:
+    """The module that the flags describe.
+
+    Args:
+      config: the configuration of `experiments.vae`.
+      mean_image: the mean of the training images in [0, 1], [H, W, C]; the initial output bias.
+
+    Returns:
+      The module, without parameters.
+    """
+    likelihood = LIKELIHOODS[config.likelihood]
+    bias = likelihood.output_bias(mean_image).astype(np.float32)
+    activation, sizes = ACTIVATIONS[config.activation], config.hidden_sizes
+    encoder: nn.Module
+    decoder: nn.Module
+    if config.architecture == "mlp":
+        encoder = MLPEncoder(sizes, activation)
+        decoder = MLPDecoder(sizes[::-1], mean_image.shape, bias, activation)
+    else:
+        encoder = ConvEncoder(config.channels, sizes[-1], activation)
+        decoder = ConvDecoder(mean_image.shape, bias, config.channels, sizes[-1], activation)
+    head = PosteriorHead(config.latent_dim, config.posterior)
+    return VAE(encoder, head, decoder, likelihood)
+
+
+def init_params(model: VAE, image_shape: tuple[int, ...], key: jax.Array) -> Any:
+    """Draws the initial parameters.
+
+    Args:
+      model: the module.
+      image_shape: (H, W, C).
+      key: a typed key; consumed.
+
+    Returns:
+      The variables of the module.
+    """
+    return jax.jit(model.init)(key, jnp.zeros((1, *image_shape)))
+
+
+def apply(model: VAE, params: Any, *args: Any, method: str) -> Any:
+    """Calls a method of the module at given parameters: a distribution or an array."""
+    return model.apply(params, *args, method=method)
+
+
+class Views(NamedTuple):
+    """A model at given parameters, as the functions that objectives and evaluation ask for."""
+
+    posterior: Any
+    prior: Any
+    log_likelihood: LogLikelihood
+
+
+def views(model: VAE, params: Any, x: jax.Array) -> Views:
+    """Encodes a batch and says how its latents are scored.
+
+    Args:
+      model: the module.
+      params: its variables.
+      x: what `observed` returns, [B, H, W, C].
+
+    Returns:
+      q(z | x), p(z) and the function from latents [K, B, D] to log p(x | z), [K, B].
+    """
+    target = model.likelihood.observe(x)[None]
+
+    def log_likelihood(z: jax.Array) -> jax.Array:
+        return apply(model, params, z, method="decode").log_prob(target)
+
+    posterior = apply(model, params, x, method="encode")
+    return Views(posterior, apply(model, params, method="prior"), log_likelihood)
+
+
+def make_loss(config: Any, model: VAE, steps_per_epoch: int) -> Any:
+    """The training loss: the negative objective, one value an example.
+
+    Args:
+      config: the configuration of `experiments.vae`.
+      model: the module.
+      steps_per_epoch: the unit of the warm-up.
+
+    Returns:
+      A loss function for `training.make_train_step`; its metrics are the objective under its own
+      name, the reconstruction and the KL.
+    """
+    function = getattr(objectives, config.objective)
+    name = objective_name(config)
+    warmup = config.beta_warmup_epochs * steps_per_epoch
+
+    def loss(
+        params: Any, images: jax.Array, key: jax.Array, step: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        data_key, noise_key = jax.random.split(key)
+        v = views(model, params, observed(config, data_key, images))
+        options = {"num_samples": config.num_samples}
+        if config.objective != "iwae":
+            options["beta"] = objectives.linear_warmup(step, warmup, config.beta)
+        bound = function(noise_key, v.posterior, v.prior, v.log_likelihood, **options)
+        return -bound.bound, {
+            name: bound.bound,
+            "reconstruction": bound.log_likelihood,
+            "kl": bound.kl,
+        }
+
+    return loss
+
+
+def make_optimizer(config: Any, num_steps: int) -> optax.GradientTransformation:
+    """The Optax optimizer with schedule, warm-up, clipping and weight decay from flags.
+
+    Args:
+      config: the configuration of `experiments.vae`.
+      num_steps: the number of steps of the whole run, the length of the schedule.
+
+    Returns:
+      The gradient transformation.
+    """
+    rate = config.learning_rate
+    decay_steps = max(1, num_steps - config.warmup_steps)
+    schedules = {
+        "constant": lambda: optax.constant_schedule(rate),
+        "cosine": lambda: optax.cosine_decay_schedule(rate, decay_steps),
+        "linear": lambda: optax.linear_schedule(rate, 0.0, decay_steps),
+    }
+    schedule = schedules[config.schedule]()
+    if config.warmup_steps:
+        warmup = optax.linear_schedule(0.0, rate, config.warmup_steps)
+        schedule = optax.join_schedules([warmup, schedule], [config.warmup_steps])
+    optimizers = {
+        "adam": lambda: optax.adam(schedule),
+        "adamw": lambda: optax.adamw(schedule, weight_decay=config.weight_decay),
+        "sgd": lambda: optax.sgd(schedule, momentum=0.9),
+        "rmsprop": lambda: optax.rmsprop(schedule),
+    }
+    optimizer = optimizers[config.optimizer]()
+    if config.clip_norm:
+        return optax.chain(optax.clip_by_global_norm(config.clip_norm), optimizer)
+    return optimizer

@@ -44,7 +44,7 @@ def draw(key: jax.Array, images: jax.Array) -> jax.Array:
     bits = bits[..., :size].reshape(images.shape).astype(jnp.int32)
     # round(2^16 p / 255) = 257 p + (1 if p > 127 else 0): 0 never draws a one, 255 always does.
     level = images.astype(jnp.int32)
-    return (bits < 257 * level + (level > 127)).astype(jnp.float32)
+    return (bits < 257 * level + (level > 127).astype(jnp.int32)).astype(jnp.float32)
 
 
 def draw_once(key: jax.Array, images: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ def _within(a, b, bound):
     gap = np.abs(np.asarray(a, "float64") - np.asarray(b, "float64"))
     worst = np.unravel_index(np.argmax(gap - bound), gap.shape) if gap.size else ()
     assert np.all(gap <= bound), (
-        f"differs by {gap[worst]} at {worst}, of {np.asarray(b)[worst]}; "
+        f"differs by {gap[worst]} at {worst}, of {np.broadcast_to(b, gap.shape)[worst]}; "
         f"{np.broadcast_to(bound, gap.shape)[worst]} is allowed"
     )
 
@@ -170,10 +170,12 @@ def test_derivatives_at_fixed_noise(case, x64):
     floor = 1e-9 * case.condition * (1 + np.abs(programs.at_zero(out["values"])))
     bound = 1e-6 * np.abs(first) + floor
     _within(programs.at_zero(out["forward"]), first, bound)
-    _within(out["reverse"][0], first, bound)
-    bound = 1e-6 * np.abs(second) + floor + 1e-6 * np.abs(first)
-    for what in (out["forward_forward"], out["reverse"][1], out["reverse_reverse"]):
-        _within(what, second, bound)
+    second_bound = 1e-6 * np.abs(second) + floor + 1e-6 * np.abs(first)
+    _within(out["forward_forward"], second, second_bound)
+    # In reverse the two sums are followed as one.
+    _within(out["reverse"][0], first.sum(-1), bound.sum(-1))
+    for what in (out["reverse"][1], out["reverse_reverse"]):
+        _within(what, second.sum(-1), second_bound.sum(-1))
     assert np.all(first[:-1, 0] != 0), "a parameter on which no sample depends"
 
     (total, _), (total_tangent, cdf_tangent) = out["totals"]
@@ -187,7 +189,8 @@ def test_derivatives_at_fixed_noise(case, x64):
 
 def _location(case):
     """The size of what a sample may be the small difference of."""
-    return np.abs(np.asarray(case.parameters.get("loc", 0.0), "float64")).max()
+    ends = [case.parameters.get(name, 0.0) for name in ("loc", "low")]
+    return max(np.abs(np.asarray(end, "float64")).max() for end in ends)
 
 
 @scalar
@@ -198,7 +201,13 @@ def test_against_scipy(case, dtype):
     tail = np.logspace(-30 if dtype == "float64" else -20, -1, 40)
     p = np.concatenate([tail, [0.3, 0.5, 0.7], 1 - np.logspace(-1, -14, 20)])
     x = np.asarray(reference.ppf(p) if q.has_rsample else [0.0, 1.0], dtype)
-    x = x[np.isfinite(x)]
+    if q.has_rsample:
+        # What rounding moves out of the support has no density to compare.
+        slack = 4 * eps * (np.abs(x) + _location(case))
+        with np.errstate(all="ignore"):
+            around = [reference.logpdf(x.astype("float64") + d) for d in (0, -slack, slack)]
+        x = x[np.isfinite(x) & np.all(np.isfinite(around), axis=0)]
+        assert x.size > 40
     u = np.concatenate([tail, np.linspace(0.1, 0.999, 101), 1 - np.logspace(-3, -6, 7)])
     draws = 100_000 if dtype == "float32" else 1
     program = programs.references(case, draws)
@@ -227,7 +236,8 @@ def test_against_scipy(case, dtype):
         np.testing.assert_allclose(out["entropy"], reference.entropy(), rtol=2e-5, atol=2e-6)
     if not q.has_rsample:
         return
-    if out["summaries"]["mode"] is not None:
+    # Where the density is infinite at its mode, an end of the support, that end is left out of it.
+    if out["summaries"]["mode"] is not None and np.isfinite(out["log_prob_of_mode"]):
         assert np.all(out["log_prob"] <= out["log_prob_of_mode"] * (1 + 4 * eps) + 64 * eps)
 
     density = np.exp(exact)
@@ -242,12 +252,15 @@ def test_against_scipy(case, dtype):
         if out["cdf_of_icdf"] is not None:
             size = np.abs(out["icdf"]) + _location(case)
             bound = bound + 8 * case.condition * eps * size * np.exp(out["log_prob_of_icdf"])
-            _within(out["cdf_of_icdf"], v, bound + np.finfo(dtype).tiny)
+            # Where the quantile rounds to an end at which the density is 0, u is lost.
+            kept = np.isfinite(out["log_prob_of_icdf"])
+            assert kept.mean() > 0.5
+            _within(out["cdf_of_icdf"][kept], v[kept], (bound + np.finfo(dtype).tiny)[kept])
 
     if draws > 1:
         z = out["samples"]
         assert scipy.stats.kstest(z, reference.cdf).pvalue > 1e-3
-        if case.moments:
+        if case.moments and np.isfinite(reference.mean()):
             error = np.std(z) / np.sqrt(z.size)
             assert abs(z.mean() - reference.mean()) < 5 * error
 

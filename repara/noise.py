@@ -246,13 +246,15 @@ def sobol(
     # Row r of L, as a word: bit r itself, and random bits for the more significant digits.
     own = jnp.uint32(1) << jnp.arange(_SOBOL_BITS, dtype=jnp.uint32)[:, None]  # [32, 1]
     above = ~(own | (own - 1))
-    rows = own | (jax.random.bits(matrix_key, (_SOBOL_BITS, d)) & above)  # [32, d]
+    rows = own | (jax.random.bits(matrix_key, (_SOBOL_BITS, d), jnp.uint32) & above)  # [32, d]
     parity = jax.lax.population_count(rows[:, None] & directions[None]) & 1  # [32, m, d]
     scrambled = jnp.sum(parity * own[:, :, None], axis=0, dtype=jnp.uint32)  # [m, d]
 
     index = jnp.arange(n, dtype=jnp.uint32)
     gray = index ^ (index >> 1)
-    points = jnp.broadcast_to(jax.random.bits(shift_key, (d,)), (n, d))  # the digital shift
+    points = jnp.broadcast_to(
+        jax.random.bits(shift_key, (d,), jnp.uint32), (n, d)
+    )  # the digital shift
     for k in range(scrambled.shape[0]):
         digit = ((gray >> k) & 1)[:, None]
         points = points ^ (digit * scrambled[k][None])

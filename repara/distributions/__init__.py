@@ -3,21 +3,62 @@
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.bernoulli import Bernoulli
+from repara.distributions.cauchy import Cauchy, HalfCauchy, WrappedCauchy
 from repara.distributions.continuous_bernoulli import ContinuousBernoulli
 from repara.distributions.discretized_logistic import DiscretizedLogistic
 from repara.distributions.divergences import kl_divergence, monte_carlo_kl
+from repara.distributions.exponential import Exponential, Gompertz, Rayleigh, Weibull
+from repara.distributions.extreme_value import Frechet, GeneralizedExtremeValue, Gumbel
+from repara.distributions.half_normal import FoldedNormal, HalfNormal
 from repara.distributions.independent import Independent
+from repara.distributions.johnson import JohnsonSU, SinhArcsinh
+from repara.distributions.kumaraswamy import Kumaraswamy
+from repara.distributions.laplace import AsymmetricLaplace, Laplace
+from repara.distributions.levy import Levy, Moyal
+from repara.distributions.log_normal import LogitNormal, LogNormal
+from repara.distributions.logistic import Logistic, LogLogistic, RelaxedBernoulli
 from repara.distributions.multivariate_normal import MultivariateNormal
 from repara.distributions.normal import Normal
+from repara.distributions.pareto import GeneralizedPareto, Pareto
+from repara.distributions.uniform import LogUniform, Triangular, Uniform
 
 __all__ = [
+    "AsymmetricLaplace",
     "Bernoulli",
+    "Cauchy",
     "ContinuousBernoulli",
     "DiscretizedLogistic",
     "Distribution",
+    "Exponential",
+    "FoldedNormal",
+    "Frechet",
+    "GeneralizedExtremeValue",
+    "GeneralizedPareto",
+    "Gompertz",
+    "Gumbel",
+    "HalfCauchy",
+    "HalfNormal",
     "Independent",
+    "JohnsonSU",
+    "Kumaraswamy",
+    "Laplace",
+    "Levy",
+    "LogLogistic",
+    "LogNormal",
+    "LogUniform",
+    "Logistic",
+    "LogitNormal",
+    "Moyal",
     "MultivariateNormal",
     "Normal",
+    "Pareto",
+    "Rayleigh",
+    "RelaxedBernoulli",
+    "SinhArcsinh",
+    "Triangular",
+    "Uniform",
+    "Weibull",
+    "WrappedCauchy",
     "constraints",
     "kl_divergence",
     "monte_carlo_kl",

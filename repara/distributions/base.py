@@ -88,6 +88,33 @@ class Distribution:
         except ValueError:
             shapes = ", ".join(f"{k} {v.shape}" for k, v in arrays.items())
             raise ValueError(f"{name}: parameter shapes do not broadcast: {shapes}") from None
+        self._check_joint_constraints()
+
+    def _joint_constraints(self) -> Mapping[str, tuple[str, jax.Array]]:
+        """For constraints that join parameters: name -> what it must be, and where it is that.
+
+        Called on a distribution whose parameters have been made ready for each other.
+        """
+        return {}
+
+    def _check_joint_constraints(self) -> None:
+        """Raises for concrete parameters that do not go together; traced ones become NaN later."""
+        values = [v for v in (self.__dict__[k] for k in self.arg_constraints) if v is not None]
+        if type(self)._joint_constraints is Distribution._joint_constraints or any(
+            isinstance(v, jax.core.Tracer) or not v.is_fully_addressable for v in values
+        ):
+            return
+        with jax.ensure_compile_time_eval():
+            joint = self._lifted(len(self.batch_shape))._joint_constraints()
+        for key, (text, valid) in joint.items():
+            good = np.asarray(valid)
+            if not good.all():
+                index = tuple(int(i) for i in np.unravel_index(np.argmin(good), good.shape))
+                value = np.broadcast_to(np.asarray(self.__dict__[key]), good.shape)[index]
+                where = f" at index {index}" if index else ""
+                raise ValueError(
+                    f"{type(self).__name__}: {key} must be {text}, got {value.tolist()}{where}"
+                )
 
     # Pytree and immutability. Unflattening never validates: transformations put objects that are
     # not arrays into the leaves.
@@ -472,15 +499,34 @@ class Distribution:
         Each gets leading dimensions of length one up to `rank` before its event dimensions; 16-bit
         parameters become float32; those out of range become NaN, value and gradient.
         """
-        ready = copy.copy(self)
+        ready = self._lifted(rank, dtype)
+        for key, (_, valid) in ready._joint_constraints().items():
+            value = getattr(ready, key)
+            ready._set(key, value * jnp.where(valid, 1.0, jnp.nan).astype(value.dtype))
+        return ready
+
+    def _lifted(self, rank: int, dtype: DTypeLike | None = None) -> Self:
+        lifted = copy.copy(self)
         for key, constraint in self.arg_constraints.items():
             value = getattr(self, key)
             if value is not None:
                 value = jnp.asarray(value).astype(dtype or self.noise_dtype)
                 value = _poison(value, constraint)
                 missing = rank + constraint.event_ndims - value.ndim
-                ready._set(key, value.reshape((1,) * missing + value.shape))
-        return ready
+                lifted._set(key, value.reshape((1,) * missing + value.shape))
+        return lifted
+
+    def _supported(
+        self, z: jax.Array, inside: ArrayLike, density: Callable[[jax.Array], jax.Array]
+    ) -> jax.Array:
+        """The log-density where z is in the support, -inf elsewhere, NaN at NaN.
+
+        `inside` is a point of the support, or one for each parameter: it stands in for values
+        outside, so that neither their density nor its gradient is ever formed.
+        """
+        valid = self.support.check(z)
+        value = density(jnp.where(valid | jnp.isnan(z), z, inside))
+        return jnp.where(valid | jnp.isnan(value), value, -jnp.inf)
 
 
 def _poison(value: jax.Array, constraint: Constraint) -> jax.Array:

@@ -18,7 +18,7 @@ __all__ = ["Bernoulli"]
 class Bernoulli(Distribution):
     """The distribution of a coin: 1 with probability p, otherwise 0.
 
-        log q(x) = x l - log(1 + exp(l)),   l = log(p / (1 - p))
+        log q(1) = -log(1 + exp(-l)),   log q(0) = -log(1 + exp(l)),   l = log(p / (1 - p))
 
     It is discrete: `has_rsample` is False. A value that is neither 0 nor 1 has log-density -inf.
 
@@ -77,7 +77,9 @@ class Bernoulli(Distribution):
         if self.logits is None:
             inside = _log_or_inf(jnp.where(z == 1, self.probs, 1 - self.probs))
         else:
-            inside = z * self.logits - softplus(self.logits)
+            # Each outcome by itself: z l - log(1 + exp(l)) would cancel.
+            inside = -softplus(jnp.where(z == 1, -self.logits, self.logits))
+        inside = jnp.where(jnp.isnan(z), z, inside)
         return jnp.where(constraints.boolean.check(z) | jnp.isnan(inside), inside, -jnp.inf)
 
     def _entropy(self) -> jax.Array:

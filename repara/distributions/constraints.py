@@ -5,12 +5,15 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 __all__ = [
     "Constraint",
+    "at_least",
     "boolean",
     "greater_than",
     "integer_interval",
+    "interval",
     "lower_cholesky",
     "nonnegative",
     "open_unit_interval",
@@ -60,16 +63,80 @@ def _is_positive_definite(x: jax.Array) -> jax.Array:
 
 
 def greater_than(bound: float) -> Constraint:
-    """The values above `bound`, which is excluded."""
+    """The values above `bound`, which is excluded.
+
+    Args:
+      bound: any number.
+
+    Returns:
+      The constraint.
+
+    Example:
+      >>> greater_than(2.0)
+      greater than 2
+    """
     return Constraint(f"greater than {bound:g}", lambda x: x > bound)
 
 
 def integer_interval(low: int, high: int) -> Constraint:
-    """The integers from `low` to `high`, both included."""
+    """The integers from `low` to `high`, both included.
+
+    Args:
+      low: the least of them.
+      high: the greatest of them.
+
+    Returns:
+      The constraint.
+
+    Example:
+      >>> [bool(b) for b in integer_interval(0, 3).check(jnp.array([-1.0, 0.0, 2.5, 3.0]))]
+      [False, True, False, True]
+    """
     return Constraint(
         f"an integer from {low} to {high}",
         lambda x: (x >= low) & (x <= high) & (x == jnp.round(x)),
     )
+
+
+def at_least(low: ArrayLike) -> Constraint:
+    """The values from `low` on, which is included.
+
+    Args:
+      low: a number, or an array that broadcasts with the trailing dimensions of the values.
+
+    Returns:
+      The constraint.
+
+    Example:
+      >>> [bool(b) for b in at_least(2.0).check(jnp.array([1.0, 2.0]))]
+      [False, True]
+    """
+    return Constraint("not below its lower end", lambda x: x >= _like(low, x))
+
+
+def interval(low: ArrayLike, high: ArrayLike) -> Constraint:
+    """The closed interval from `low` to `high`.
+
+    Args:
+      low: a number, or an array that broadcasts with the trailing dimensions of the values.
+      high: the same.
+
+    Returns:
+      The constraint.
+
+    Example:
+      >>> [bool(b) for b in interval(0.0, 1.0).check(jnp.array([-1.0, 0.0, 2.0]))]
+      [False, True, False]
+    """
+    return Constraint(
+        "in the interval of its support", lambda x: (x >= _like(low, x)) & (x <= _like(high, x))
+    )
+
+
+def _like(bound: ArrayLike, x: jax.Array) -> jax.Array:
+    """The bound with the dtype of x, and leading dimensions of length one up to its rank."""
+    value = jnp.asarray(bound).astype(x.dtype)
+    return value.reshape((1,) * (x.ndim - value.ndim) + value.shape)
 
 
 real = Constraint("a real number", lambda x: ~jnp.isnan(x))

@@ -1,8 +1,6 @@
 """Kullback-Leibler divergences: the table of closed forms, and the Monte Carlo estimate."""
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,22 +8,10 @@ import jax.numpy as jnp
 from repara.distributions.base import Distribution, _at_least_32
 from repara.distributions.bernoulli import Bernoulli
 from repara.distributions.independent import Independent
+from repara.distributions.kl_table import _TABLE, _closed_form
 from repara.distributions.multivariate_normal import MultivariateNormal, _solve
-from repara.distributions.normal import Normal
 
 __all__ = ["kl_divergence", "monte_carlo_kl"]
-
-_TABLE: dict[tuple[type, type], Callable[[Any, Any], jax.Array]] = {}
-
-
-def _closed_form(q: type, p: type) -> Callable[[Callable[..., jax.Array]], Callable]:
-    """Enters a function of two ready distributions into the table of closed forms."""
-
-    def enter(function: Callable[..., jax.Array]) -> Callable:
-        _TABLE[q, p] = function
-        return function
-
-    return enter
 
 
 def kl_divergence(q: Distribution, p: Distribution) -> jax.Array:
@@ -112,25 +98,6 @@ def monte_carlo_kl(
     log_q = log_q.reshape(log_q.shape[:1] + (1,) * missing + log_q.shape[1:])
     excess = log_q - p.log_prob(z)
     return jnp.mean(excess, axis=0), jnp.std(excess, axis=0, ddof=1) / math.sqrt(num_samples)
-
-
-@_closed_form(Normal, Normal)
-def _normal_normal(q: Normal, p: Normal) -> jax.Array:
-    # With r = log(q.scale / p.scale): (expm1(2 r) - 2 r) / 2 keeps its digits for nearly equal
-    # scales, where scale^2 - 1 - log(scale^2) cancels.
-    r = jnp.log(q.scale / p.scale)
-    return 0.5 * (_expm1_minus(2 * r) + ((q.loc - p.loc) / p.scale) ** 2)
-
-
-def _expm1_minus(x: jax.Array) -> jax.Array:
-    """exp(x) - 1 - x, without cancellation near 0."""
-    near = jnp.abs(x) < 0.5
-    small = jnp.where(near, x, 0)
-    # x^2 sum_n x^n / (n + 2)!, cut below 2^-53 of its first term for |x| < 1/2.
-    series = jnp.zeros_like(x)
-    for n in range(14, 1, -1):
-        series = series * small + 1 / math.factorial(n)
-    return jnp.where(near, small**2 * series, jnp.expm1(x) - x)
 
 
 @_closed_form(MultivariateNormal, MultivariateNormal)

@@ -1,39 +1,13 @@
 """Every distribution with several parameter settings, for the tests that all of them must pass."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import scipy.stats
 
 import repara as rp
-
-
-class Case(NamedTuple):
-    """One family at one setting.
-
-    Attributes:
-      name: what the test report calls it.
-      family: the class.
-      make: builds the distribution from keyword parameters.
-      parameters: float64 arrays or numbers.
-      bad: parameter name -> a value that it must refuse.
-      reference: a frozen scipy distribution for a scalar family with scalar parameters, else None.
-      static: keyword arguments of `make` that are not arrays.
-    """
-
-    name: str
-    family: type
-    make: Callable[..., rp.Distribution]
-    parameters: dict[str, Any]
-    bad: dict[str, Any]
-    reference: Any = None
-    static: Mapping[str, Any] = MappingProxyType({})
-
-    def build(self, dtype: Any = None) -> rp.Distribution:
-        parameters = {k: np.asarray(v, dtype or "float32") for k, v in self.parameters.items()}
-        return self.make(**parameters, **self.static)
+from tests.distributions.case import Case
+from tests.distributions.scalars import SCALARS
 
 
 def _independent_normal(loc: Any, scale: Any) -> rp.Independent:
@@ -95,6 +69,8 @@ CASES = [
          {"loc": [3.0, 0.0, 9.5], "scale": [2.0, 0.01, 50.0]}, {"scale": [1.0, 0.0, 1.0]},
          static={"num_values": 8}),
 ]  # fmt: skip
+
+CASES += SCALARS
 
 CONTINUOUS = [case for case in CASES if case.build().has_rsample]
 DISCRETE = [case for case in CASES if not case.build().has_rsample]

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
-from jax.test_util import check_grads
 
 import repara as rp
 from repara import noise
+from tests.distributions import programs
 from tests.distributions.registry import CASES, CONTINUOUS, DISCRETE
 
 every = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
@@ -22,10 +22,12 @@ scalar = pytest.mark.parametrize(
 )
 
 
-def _close(a, b, dtype, factor=64):
-    tolerance = factor * np.finfo(dtype).eps
-    np.testing.assert_allclose(
-        np.asarray(a, "float64"), np.asarray(b, "float64"), tolerance, tolerance
+def _within(a, b, bound):
+    gap = np.abs(np.asarray(a, "float64") - np.asarray(b, "float64"))
+    worst = np.unravel_index(np.argmax(gap - bound), gap.shape) if gap.size else ()
+    assert np.all(gap <= bound), (
+        f"differs by {gap[worst]} at {worst}, of {np.broadcast_to(b, gap.shape)[worst]}; "
+        f"{np.broadcast_to(bound, gap.shape)[worst]} is allowed"
     )
 
 
@@ -38,284 +40,249 @@ def test_registry_is_complete():
     assert families == {case.family for case in CASES}
 
 
-def _sample_and_log_prob(q, shape):
-    z = q.sample(jax.random.key(0), shape)
-    return z, q.log_prob(z)
-
-
 @every
-def test_shapes_and_dtype(case, dtype):
-    q = case.build(dtype)
-    for shape in [(), (5,), (2, 3)]:
-        z, log_prob = jax.jit(_sample_and_log_prob, static_argnums=1)(q, shape)
-        assert z.shape == shape + q.batch_shape + q.event_shape
-        assert z.dtype == dtype
-        assert log_prob.shape == shape + q.batch_shape
-        assert log_prob.dtype == dtype
-        assert bool(jnp.all(q.support.check(z)))
-        assert bool(jnp.all(jnp.isfinite(log_prob)))
+def test_mechanics(case, dtype):
+    """Shapes, dtypes, the identities between the ways to draw, and parameters out of range."""
+    parameters, key = programs.parameters_of(case, dtype), jax.random.key(1)
+    program, traces = programs.mechanics(case)
+    low = programs.parameters_of(case, "bfloat16") if dtype == "float32" else None
+    out = jax.tree.map(np.asarray, program(parameters, key, low))
+    q, shape, eps = case.build(dtype), programs.SHAPE, np.finfo(dtype).eps
+    batch, event = q.batch_shape, q.event_shape
 
+    assert out["sample"].shape == shape + batch + event
+    assert out["sample"].dtype == dtype
+    assert out["log_prob"].shape == shape + batch
+    assert out["log_prob"].dtype == dtype
+    assert np.all(out["support"])
+    assert np.all(np.isfinite(out["log_prob"]))
+    for other in [(), (5,)]:
+        drawn = jax.eval_shape(lambda q, s=other: q.sample(jax.random.key(0), s), q)
+        assert drawn.shape == other + batch + event
+        assert jax.eval_shape(lambda q, z: q.log_prob(z), q, drawn).shape == other + batch
 
-@continuous
-def test_rsample_is_the_transform_of_its_noise(case, dtype):
-    q, key = case.build(dtype), jax.random.key(1)
-    eps = q.noise(key, (4,))
-    assert eps.shape == (4, *q.batch_shape, *q.noise_shape)
-    z = q.rsample(key, (4,))
-    np.testing.assert_array_equal(q.transform(eps), z)
-    np.testing.assert_array_equal(q.sample(key, (4,)), z)
-    pair = q.rsample_and_log_prob(key, (4,))
-    np.testing.assert_array_equal(pair[0], z)
-    # The log-density from the noise and that from the sample differ by the rounding of z, which
-    # the narrowest normal of the registry (|loc| / scale = 3000) magnifies.
-    _close(pair[1], q.log_prob(z), dtype, factor=1e5)
+    assert all(np.all(g == 0) for g in jax.tree.leaves(out["stopped"]))
+    if q.has_rsample:
+        z = out["transform"]
+        assert out["noise"].shape == shape + batch + q.noise_shape
+        assert out["noise"].dtype == dtype
+        for drawn in (out["rsample"], out["sample"], out["pair"][0]):
+            np.testing.assert_array_equal(drawn, z)
+        assert isinstance(out["passed"], case.family)
+        for path, g in jax.tree_util.tree_leaves_with_path(out["passed"]):
+            assert np.any(g != 0), path
+            assert np.all(np.isfinite(g)), path
+        # The density from the noise and that from the sample differ by the rounding of z.
+        size = np.abs(z) + _location(case)
+        slack = (size * np.abs(out["slopes"])).reshape(*shape, *batch, -1).sum(-1)
+        bound = 64 * case.condition * eps * (1 + np.abs(out["log_prob"]) + slack)
+        _within(out["pair"][1], out["log_prob"], bound)
+        if out["inverse"] is not None:
+            # The inverse of a rounded sample: the rounding, over the slope of the transform.
+            with np.errstate(divide="ignore"):
+                bound = 64 * case.condition * eps * (1 + size / np.abs(out["stretch"]))
+            if q.noise_marginal == "uniform":
+                bound = np.minimum(bound, 1e-3 + 64 * eps)
+            _within(out["inverse"], out["noise"], bound)
 
+    if dtype == "float32":
+        assert out["low"].dtype == out["low_log_prob"].dtype == jnp.bfloat16
+        np.testing.assert_array_equal(out["low"], out["lifted"].astype(jnp.bfloat16))
+        np.testing.assert_allclose(out["mapped"], out["log_prob"], rtol=1e-5, atol=1e-5)
+        assert jax.tree.structure(out["carried"]) == jax.tree.structure(q)
 
-@continuous
-def test_noise_knows_nothing_of_the_parameters(case):
-    q, key = case.build(), jax.random.key(1)
-    other = jax.tree.map(lambda x: x * 0.5, q)
-    np.testing.assert_array_equal(q.noise(key, (3,)), other.noise(key, (3,)))
-
-
-@continuous
-def test_inverse_gives_the_noise_back(case, dtype):
-    q = case.build(dtype)
-    eps = q.noise(jax.random.key(2), (100,))
-    # The condition number of the narrowest normal is about 3000, that of a continuous Bernoulli
-    # with logit -30 is 30.
-    _close(q.inverse(q.transform(eps)), eps, dtype, factor=2e4)
-
-
-@continuous
-def test_sample_stops_the_gradient_and_rsample_does_not(case):
-    q, key = case.build(), jax.random.key(3)
-    stopped = jax.grad(lambda q: jnp.sum(q.sample(key, (8,)) ** 2))(q)
-    passed = jax.grad(lambda q: jnp.sum(q.rsample(key, (8,)) ** 2))(q)
-    assert all(bool(jnp.all(g == 0)) for g in jax.tree.leaves(stopped))
-    assert all(bool(jnp.any(g != 0)) for g in jax.tree.leaves(passed))
-    assert isinstance(passed, type(q))
-
-
-@continuous
-def test_derivatives_at_fixed_noise(case, x64):
-    parameters = {k: jnp.asarray(v, "float64") for k, v in case.parameters.items()}
-    eps = case.build("float64").noise(jax.random.key(4), (3,))
-
-    def transform(parameters, eps):
-        # Symmetric and triangular matrices are perturbed within their kind.
-        fixed = dict(parameters)
-        for name in ("covariance_matrix", "precision_matrix"):
-            if name in fixed:
-                fixed[name] = 0.5 * (fixed[name] + jnp.swapaxes(fixed[name], -2, -1))
-        if "scale_tril" in fixed:
-            fixed["scale_tril"] = jnp.tril(fixed["scale_tril"])
-        return case.make(**fixed, **case.static).transform(eps)
-
-    check_grads(
-        jax.jit(transform), (parameters, eps), order=2, modes=["fwd", "rev"], atol=1e-4, rtol=1e-4
-    )
-
-
-@continuous
-def test_total_derivative_of_the_log_density(case, x64):
-    q = case.build("float64")
-    eps = q.noise(jax.random.key(5), (3,))
-
-    @jax.jit
-    def apart(q):
-        return jnp.sum(jnp.sin(q.log_prob(q.transform(eps))))
-
-    @jax.jit
-    def together(q):
-        source = lambda *_: eps  # noqa: E731 (a source that returns the noise held fixed)
-        return jnp.sum(jnp.sin(q.rsample_and_log_prob(jax.random.key(0), (3,), source=source)[1]))
-
-    for a, b in zip(
-        jax.tree.leaves(jax.grad(apart)(q)), jax.tree.leaves(jax.grad(together)(q)), strict=True
-    ):
-        np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-7)
-
-
-@every
-def test_crosses_transformations(case):
-    q, key = case.build(), jax.random.key(6)
-    z = q.sample(key)
-    expected = q.log_prob(z)
-    traces = []
-
-    @jax.jit
-    def log_prob(q, z):
-        traces.append(None)
-        return q.log_prob(z)
-
-    np.testing.assert_allclose(log_prob(q, z), expected, rtol=1e-5, atol=1e-5)
-    log_prob(jax.tree.map(lambda x: x * 1.0, q), z)
+    again = jax.tree.map(lambda x: x * 1, parameters)
+    program(again, key, low)
     assert len(traces) == 1, "one compilation for one shape"
-
-    stacked = jax.tree.map(lambda x: jnp.stack([x, x]), q)
-    mapped = jax.vmap(lambda q: q.log_prob(z))(stacked)
-    np.testing.assert_allclose(mapped[1], expected, rtol=1e-5, atol=1e-5)
-
-    carried, _ = jax.lax.scan(lambda q, _: (q, None), q, None, length=2)
-    assert jax.tree.structure(carried) == jax.tree.structure(q)
-
-    outline = jax.eval_shape(lambda q: q.log_prob(q.sample(key)), q)
-    assert outline.shape == q.batch_shape
-
-    copy = pickle.loads(pickle.dumps(q))
-    np.testing.assert_array_equal(copy.log_prob(z), expected)
-    nothing = jax.tree.map(lambda _: None, q)  # unflattening never validates
-    assert isinstance(nothing, type(q))
+    for name, bad in case.bad.items():
+        value = jnp.asarray(np.broadcast_to(np.asarray(bad, dtype), parameters[name].shape))
+        poisoned = program({**parameters, name: value}, key, low)
+        # The batch members with a bad parameter are poisoned, and there is at least one.
+        for what in ("sample", "log_prob"):
+            assert bool(jnp.any(jnp.isnan(poisoned[what]))), (name, what)
+        if q.has_rsample:
+            np.testing.assert_array_equal(poisoned["noise"], out["noise"])
+    assert len(traces) == 1
 
 
 @every
-def test_sixteen_bit_parameters(case):
-    q = case.build("bfloat16")
-    exact = jax.tree.map(lambda x: x.astype("float32"), q)
-    key = jax.random.key(7)
-    z = q.sample(key, (4,))
-    assert z.dtype == jnp.bfloat16
-    np.testing.assert_array_equal(z, exact.sample(key, (4,)).astype("bfloat16"))
-    assert q.log_prob(z).dtype == jnp.bfloat16
-
-
-@every
-def test_keys_are_typed(case):
+def test_eager(case):
+    """What happens before anything is traced: errors, immutability, pickling."""
     q = case.build()
     for key in (0, jnp.zeros(2, "uint32"), jax.random.split(jax.random.key(0))):
         with pytest.raises(TypeError, match=r"jax\.random\.key|jax\.vmap"):
             q.sample(key)
-
-
-@every
-def test_bad_parameters(case):
-    for name, bad in case.bad.items():
-        parameters = {k: np.asarray(v, "float32") for k, v in case.parameters.items()}
-        parameters[name] = np.asarray(bad, "float32")
-        with pytest.raises(ValueError, match=rf": {name} must be"):
-            case.make(**parameters, **case.static)
-        if not isinstance(case.build(), rp.Independent):
-            with pytest.raises(ValueError, match=case.family.__name__):
-                case.make(**parameters, **case.static)
-
-        z = case.build().sample(jax.random.key(8))
-
-        @jax.jit
-        def traced(parameters, z=z):
-            q = case.make(**parameters, **case.static)
-            return q.sample(jax.random.key(0)), q.log_prob(z)
-
-        poisoned = traced(parameters)
-        # Only the batch members with a bad parameter are poisoned, and there is at least one.
-        for value in poisoned:
-            assert bool(jnp.any(jnp.isnan(value)))
-
-
-@every
-def test_bad_shapes(case):
-    q = case.build()
-    if q.event_shape:
-        with pytest.raises(ValueError, match="shape"):
-            q.log_prob(jnp.zeros((*q.batch_shape, *q.event_shape[:-1], q.event_shape[-1] + 1)))
-    if q.batch_shape and q.batch_shape[-1] > 1:
-        with pytest.raises(ValueError, match="shape"):
-            q.log_prob(jnp.zeros((q.batch_shape[-1] + 1, *q.event_shape)))
     with pytest.raises(TypeError, match="tuple"):
         q.sample(jax.random.key(0), 3)
-
-
-@every
-def test_immutable(case):
-    q = case.build()
+    if q.event_shape:
+        with pytest.raises(ValueError, match="shape"):
+            q.log_prob(np.zeros((*q.batch_shape, *q.event_shape[:-1], q.event_shape[-1] + 1), "f"))
+    if q.batch_shape and q.batch_shape[-1] > 1:
+        with pytest.raises(ValueError, match="shape"):
+            q.log_prob(np.zeros((q.batch_shape[-1] + 1, *q.event_shape), "f"))
     with pytest.raises(AttributeError, match="immutable"):
         q.loc = 1.0
 
+    for name, bad in case.bad.items():
+        parameters = {k: np.asarray(v, "float32") for k, v in case.parameters.items()}
+        parameters[name] = np.asarray(bad, "float32")
+        who = "" if case.wrapped else case.family.__name__
+        with pytest.raises(ValueError, match=rf"{who}: {name} must be"):
+            case.make(**parameters, **case.static)
 
-@scalar
-def test_distribution_against_scipy(case, dtype):
-    q = case.build(dtype)
-    z = np.asarray(q.sample(jax.random.key(9), (100_000,)), "float64")
     if q.has_rsample:
-        assert scipy.stats.kstest(z, case.reference.cdf).pvalue > 1e-3
-    for given, true in [(q.mean, case.reference.mean()), (q.variance, case.reference.var())]:
-        np.testing.assert_allclose(given, true, rtol=1e-5)
-    np.testing.assert_allclose(q.entropy(), case.reference.entropy(), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(q.stddev, case.reference.std(), rtol=1e-5)
-    error = np.std(z) / np.sqrt(z.size)
-    assert error < 0.02 * np.std(z)
-    assert abs(z.mean() - case.reference.mean()) < 5 * error
+        eps = np.zeros((2, *q.batch_shape, *q.noise_shape), "f")
+        asked = []
+        key = jax.random.key(0)
+        assert q.noise(key, (2,), source=lambda *a: asked.append(a) or eps) is eps
+        expected = (key, (2,), q.batch_shape + q.noise_shape, q.noise_marginal, "float32")
+        assert asked == [expected]
 
-
-@scalar
-def test_density_against_scipy(case, dtype):
-    q = case.build(dtype)
-    if not q.has_rsample:
-        values = np.asarray([0.0, 1.0])
-        np.testing.assert_allclose(q.log_prob(values), case.reference.logpmf(values), rtol=1e-6)
-        return
-    # As far into the tails as the quantile function of the reference reaches.
-    u = np.concatenate([np.logspace(-30, -1, 40), [0.3, 0.5, 0.7], 1 - np.logspace(-1, -15, 20)])
-    x = np.asarray(case.reference.ppf(u), dtype)
-    # A density at x rounded to dtype: its condition number is |x dlog q/dx|.
-    exact = np.asarray(case.reference.logpdf(x.astype("float64")))
-    relative = 1e-6 if dtype == "float32" else 1e-12
-    slope = np.asarray(jax.vmap(jax.grad(q.log_prob))(jnp.asarray(x)), "float64")
-    location = np.abs(np.asarray(case.parameters.get("loc", 0.0))) + np.abs(x)
-    bound = relative * (1 + np.abs(exact)) + 4 * np.finfo(dtype).eps * location * np.abs(slope)
-    assert np.all(np.abs(np.asarray(q.log_prob(x), "float64") - exact) <= bound)
-
-
-@scalar
-def test_cdf_and_quantiles(case, dtype):
-    q = case.build(dtype)
-    if not q.has_rsample:
-        return
-    u = np.linspace(0.001, 0.999, 301).astype(dtype)
-    x = q.icdf(u)
-    condition = 5e4 if case.name == "normal_narrow" else 64
-    np.testing.assert_allclose(q.cdf(x), u, rtol=condition * np.finfo(dtype).eps)
-    np.testing.assert_allclose(
-        q.cdf(x), case.reference.cdf(np.asarray(x, "float64")), rtol=condition * np.finfo(dtype).eps
-    )
-    assert bool(jnp.all(jnp.isnan(q.icdf(jnp.asarray([-0.1, 1.1], dtype)))))
+    leaves, structure = jax.tree.flatten(pickle.loads(pickle.dumps(q)))
+    assert structure == jax.tree.structure(q)
+    for a, b in zip(leaves, jax.tree.leaves(q), strict=True):
+        np.testing.assert_array_equal(a, b)
+    nothing = jax.tree.map(lambda _: None, q)  # unflattening never validates
+    assert isinstance(nothing, type(q))
 
 
 @continuous
-def test_pathwise_gradient_against_the_exact_expectation(case, x64):
+def test_derivatives_at_fixed_noise(case, x64):
+    """First and second derivatives in every parameter and in the noise, by finite differences.
+
+    `jax.test_util.check_grads` asks for the same, at ten times the compilation.
+    """
     q = case.build("float64")
-    z = q.transform(q.noise(jax.random.key(10), (20_000,)))
+    eps = programs.noise_for(q, noise.iid, 3)
+    along, along_eps = programs.directions_of(case, eps, q.noise_marginal)
+    rng = np.random.default_rng(1)
+    weights = rng.normal(size=(3, *q.batch_shape, *q.event_shape))
+    log_weights = rng.normal(size=(3, *q.batch_shape))
+    out = jax.tree.map(
+        np.asarray,
+        programs.derivatives(case)(
+            programs.parameters_of(case, "float64"), eps, along, along_eps, weights, log_weights
+        ),
+    )
 
-    def statistics(q):
-        return q.mean, q.variance
+    first, second = programs.difference(out["values"]), programs.difference(out["forward"])
+    # The rounding of the differences, and of the function itself where it is ill-conditioned.
+    floor = 1e-9 * case.condition * (1 + np.abs(programs.at_zero(out["values"])))
+    bound = 1e-6 * np.abs(first) + floor
+    _within(programs.at_zero(out["forward"]), first, bound)
+    second_bound = 1e-6 * np.abs(second) + floor + 1e-6 * np.abs(first)
+    _within(out["forward_forward"], second, second_bound)
+    # In reverse the two sums are followed as one.
+    _within(out["reverse"][0], first.sum(-1), bound.sum(-1))
+    for what in (out["reverse"][1], out["reverse_reverse"]):
+        _within(what, second.sum(-1), second_bound.sum(-1))
+    assert np.all(first[:-1, 0] != 0), "a parameter on which no sample depends"
 
-    def estimates(q):
-        z = q.transform(q.noise(jax.random.key(10), (20_000,)))
-        return z, (z - jax.lax.stop_gradient(q.mean)[None]) ** 2
+    (total, _), (total_tangent, cdf_tangent) = out["totals"]
+    total = programs.difference(total)
+    _within(programs.at_zero(total_tangent), total, 1e-6 * np.abs(total) + floor[:, 1])
+    if cdf_tangent is not None:
+        # With scalar noise cdf(transform(eps)) is eps or 1 - eps, whatever the parameters:
+        # dz/dtheta = -(dF/dtheta) / f.
+        _within(programs.at_zero(cdf_tangent)[:-1], 0.0, 1e-9 * case.condition)
 
-    # One coordinate of one batch member of each parameter, in forward mode, per sample.
-    leaves, structure = jax.tree.flatten(q)
-    for i, leaf in enumerate(leaves):
-        direction = [jnp.zeros_like(x) for x in leaves]
-        direction[i] = direction[i].at[(0,) * leaf.ndim].set(1.0)
-        tangent = structure.unflatten(direction)
-        _, exact = jax.jvp(statistics, (q,), (tangent,))
-        _, sampled = jax.jit(lambda t: jax.jvp(estimates, (q,), (t,)))(tangent)
-        for true, samples in zip(exact, sampled, strict=True):
-            error = jnp.std(samples, axis=0) / np.sqrt(z.shape[0])
-            # d/dtheta E[(z - m)^2] at m = mean is the derivative of the variance.
-            gap = jnp.abs(jnp.mean(samples, axis=0) - true)
-            assert bool(jnp.all(gap <= 5 * error + 1e-12))
+
+def _location(case):
+    """The size of what a sample may be the small difference of."""
+    ends = [case.parameters.get(name, 0.0) for name in ("loc", "low")]
+    return max(np.abs(np.asarray(end, "float64")).max() for end in ends)
+
+
+@scalar
+def test_against_scipy(case, dtype):
+    """Density into the tails, cdf, quantiles, entropy, moments; in float32 also the samples."""
+    q, reference, eps = case.build(dtype), case.reference, np.finfo(dtype).eps
+    # As far into the tails as the quantile function of the reference reaches.
+    tail = np.logspace(-30 if dtype == "float64" else -20, -1, 40)
+    p = np.concatenate([tail, [0.3, 0.5, 0.7], 1 - np.logspace(-1, -14, 20)])
+    x = np.asarray(reference.ppf(p) if q.has_rsample else [0.0, 1.0], dtype)
+    if q.has_rsample:
+        # What rounding moves out of the support has no density to compare.
+        slack = 4 * eps * (np.abs(x) + _location(case))
+        with np.errstate(all="ignore"):
+            around = [reference.logpdf(x.astype("float64") + d) for d in (0, -slack, slack)]
+        x = x[np.isfinite(x) & np.all(np.isfinite(around), axis=0)]
+        assert x.size > 40
+    u = np.concatenate([tail, np.linspace(0.1, 0.999, 101), 1 - np.logspace(-3, -6, 7)])
+    draws = 100_000 if dtype == "float32" else 1
+    program = programs.references(case, draws)
+    out = program(programs.parameters_of(case, dtype), x, u.astype(dtype), jax.random.key(9))
+    out = jax.tree.map(lambda v: np.asarray(v, "float64"), out)
+
+    wide = x.astype("float64")
+    exact = reference.logpdf(wide) if q.has_rsample else reference.logpmf(wide)
+    relative = max(1e-6 if dtype == "float32" else 1e-12, case.reference_error)
+    # A density at x rounded to dtype: its condition number is |x dlog q/dx|.
+    size = np.abs(wide) + _location(case)
+    rounding = 4 * case.condition * eps * size
+    slope = np.abs(out["slope"]) if q.has_rsample else 0.0
+    _within(out["log_prob"], exact, relative * (1 + np.abs(exact)) + rounding * slope)
+
+    for name, true in [
+        ("mean", reference.mean()),
+        ("variance", reference.var()),
+        ("stddev", reference.std()),
+    ]:
+        if out["summaries"][name] is not None:
+            np.testing.assert_allclose(
+                out["summaries"][name], true, rtol=2e-5, atol=2e-6, err_msg=name
+            )
+    if out["entropy"] is not None:
+        np.testing.assert_allclose(out["entropy"], reference.entropy(), rtol=2e-5, atol=2e-6)
+    if not q.has_rsample:
+        return
+    # Where the density is infinite at its mode, an end of the support, that end is left out of it.
+    if out["summaries"]["mode"] is not None and np.isfinite(out["log_prob_of_mode"]):
+        assert np.all(out["log_prob"] <= out["log_prob_of_mode"] * (1 + 4 * eps) + 64 * eps)
+
+    density = np.exp(exact)
+    if out["cdf"] is not None:
+        probability = reference.cdf(wide)
+        bound = relative * probability + (64 * eps * probability + rounding * density)
+        _within(out["cdf"], probability, 4 * bound + np.finfo(dtype).tiny)
+    if out["icdf"] is not None:
+        assert np.all(np.isnan(out["refused"]))
+        v = u.astype(dtype).astype("float64")
+        bound = 64 * eps * v
+        if out["cdf_of_icdf"] is not None:
+            size = np.abs(out["icdf"]) + _location(case)
+            bound = bound + 8 * case.condition * eps * size * np.exp(out["log_prob_of_icdf"])
+            # Where the quantile rounds to an end at which the density is 0, u is lost.
+            kept = np.isfinite(out["log_prob_of_icdf"])
+            assert kept.mean() > 0.5
+            _within(out["cdf_of_icdf"][kept], v[kept], (bound + np.finfo(dtype).tiny)[kept])
+
+    if draws > 1:
+        z = out["samples"]
+        assert scipy.stats.kstest(z, reference.cdf).pvalue > 1e-3
+        if case.moments and np.isfinite(reference.mean()):
+            error = np.std(z) / np.sqrt(z.size)
+            assert abs(z.mean() - reference.mean()) < 5 * error
 
 
 @continuous
-@pytest.mark.parametrize("source", [noise.iid, noise.antithetic, noise.stratified, noise.sobol])
-def test_every_source_drives_every_transform(case, source):
-    q = case.build()
-    z = q.rsample(jax.random.key(11), (1024,), source=source)
-    assert z.shape == (1024, *q.batch_shape, *q.event_shape)
-    error = q.stddev / np.sqrt(1024)
-    assert bool(jnp.all(jnp.abs(jnp.mean(z, axis=0) - q.mean) < 5 * error))
+def test_expectations(case, x64):
+    """Pathwise gradients of mean and variance, and the means that every source of noise gives."""
+    q, n, few = case.build("float64"), 20_000, 256
+    sources = (noise.iid, noise.antithetic, noise.stratified, noise.sobol)
+    eps = programs.noise_for(q, noise.iid, n)
+    by_source = [programs.noise_for(q, source, few) for source in sources]
+    derivatives, (mean, variance), means = programs.expectations(case)(
+        programs.parameters_of(case, "float64"), eps, np.stack(by_source)
+    )
+    assert np.all(np.isfinite(means))
+    for exact, moments in derivatives:
+        for true, moment in list(zip(exact, moments, strict=True))[: case.moments]:
+            if true is not None and moment is not None:
+                average, deviation = (np.asarray(m) for m in moment)
+                _within(average, true, 5 * deviation / np.sqrt(n) + 1e-12)
+    if mean is not None and variance is not None and case.moments:
+        _within(means, np.asarray(mean)[None], 5 * np.sqrt(np.asarray(variance)[None] / few))
 
 
 @discrete
@@ -326,23 +293,26 @@ def test_discrete_has_no_rsample(case):
             call(key)
     with pytest.raises(ValueError, match="score-function"):
         q.transform(0.0)
-    assert all(
-        bool(jnp.all(g == 0))
-        for g in jax.tree.leaves(jax.grad(lambda q: jnp.sum(q.sample(key)))(q))
-    )
+    with pytest.raises(TypeError, match="source"):
+        q.sample(key, source=noise.iid)
 
 
 @discrete
 def test_discrete_probabilities(case, dtype):
-    q = case.build(dtype)
+    q, n = case.build(dtype), 40_000
     if isinstance(q, rp.Independent):
         q = q.base
     support = q.enumerate_support()
-    probabilities = jnp.exp(q.log_prob(support))
-    np.testing.assert_allclose(jnp.sum(probabilities, axis=0), 1, rtol=1e-5)
-    assert bool(jnp.all(q.log_prob(support + 0.25) == -jnp.inf))
-    draws = q.sample(jax.random.key(12), (40_000,))
-    for value, p in zip(support, probabilities, strict=True):
-        error = jnp.sqrt(p * (1 - p) / 40_000)
-        frequency = jnp.mean((draws == value[None]).astype(dtype), axis=0)
-        assert bool(jnp.all(jnp.abs(frequency - p) <= 5 * error + 1e-6))
+
+    @programs.compiled
+    def program(q, key):
+        draws = q.sample(key, (n,))
+        hits = jnp.stack([draws == value[None] for value in support])
+        frequencies = jnp.mean(hits.astype(dtype), axis=1)
+        return q.log_prob(support), q.log_prob(support + 0.25), frequencies
+
+    log_prob, outside, frequencies = program(q, jax.random.key(12))
+    p = np.exp(np.asarray(log_prob, "float64"))
+    np.testing.assert_allclose(p.sum(axis=0), 1, rtol=1e-5)
+    assert np.all(np.asarray(outside) == -np.inf)
+    _within(frequencies, p, 5 * np.sqrt(p * (1 - p) / n) + 1e-6)

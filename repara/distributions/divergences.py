@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+import repara.distributions.kl_scalars  # noqa: F401 (its import enters its forms into the table)
 from repara.distributions.base import Distribution, _at_least_32
 from repara.distributions.bernoulli import Bernoulli
 from repara.distributions.independent import Independent

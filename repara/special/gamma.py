@@ -27,10 +27,9 @@ def gamma_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:
     with a the concentration, P the regularized lower incomplete gamma function and p the density.
 
     Args:
-        eps: Standard-normal noise; any shape that broadcasts with the concentration. At most 6 in
-            float32 and 8.5 in float64, beyond what their normal generators give, and at least minus
-            that unless concentration <= 8 (float32) or 16 (float64); outside, NaN. -inf and inf are
-            taken, and give 0 and inf.
+        eps: Standard-normal noise; any shape that broadcasts with the concentration. In [-6, 6] for
+            float32 and [-8.5, 8.5] for float64, which no normal generator of that precision leaves;
+            outside NaN, but -inf and inf, which give 0 and inf.
         concentration: Positive; NaN gives NaN, and so does anything that is not positive.
 
     Returns:
@@ -154,15 +153,51 @@ def gamma_normal_score(z: ArrayLike, concentration: ArrayLike) -> Array:
 # --- the quantile ---
 
 
+def _minus_log_ndtr(eps: Array) -> Array:
+    """-log Phi(eps) within the fitted range: one exponential, where `log_ndtr` also takes logarithms."""
+    left, right, least = by_dtype(
+        eps,
+        (fitted.LEFT_FLOAT32, fitted.RIGHT_FLOAT32, fitted.S_FLOAT32),
+        (fitted.LEFT_FLOAT64, fitted.RIGHT_FLOAT64, fitted.S_FLOAT64),
+    )
+    r = jnp.where(eps > 0, eps, -eps)
+    s = (2 / (1 - least)) * ((4 - r) / (4 + r)) - (1 + least) / (1 - least)
+    half = 0.5 * r * r
+    return jnp.where(eps > 0, jnp.exp(-half - horner(right, s)), half + horner(left, s))
+
+
+@jax.custom_jvp
+def _mass(x: Array) -> Array:
+    """m = -log(1 - e^-x), x > 0, with one exponential and one logarithm."""
+    _, y, v = _odds(x)
+    u = v / (2 - v)
+    series = u * horner(by_dtype(x, fitted.LOG1P_FLOAT32, fitted.LOG1P_FLOAT64), u * u)
+    return jnp.where(x < math.log(2), -jnp.log(y), series)
+
+
+def _odds(x: Array) -> tuple[Array, Array, Array]:
+    """v / (1 - v), 1 - v without cancellation, and v = e^-x kept to at most 1/2."""
+    near = x < math.log(2)
+    v = jnp.exp(-x)
+    small = jnp.where(near, x, 0.5)
+    series = small * horner(by_dtype(x, fitted.EXPM1_FLOAT32, fitted.EXPM1_FLOAT64), small)
+    y = jnp.where(near, series, 1 - v)
+    return v / y, y, jnp.where(near, 0.5, v)
+
+
+@_mass.defjvp
+def _mass_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return _mass(*primals), -_odds(*primals)[0] * tangents[0]
+
+
 def _small(eps: Array, a: Array) -> tuple[Array, Array, Array]:
     """x = -log(Phi(eps)) / a, m = -log(1 - e^-x) and R with z = m e^R, for a <= seam."""
-    x = -_log_ndtr(eps) / a
-    middle = x < math.log(2)
-    near, far = jnp.where(middle, x, 1.0), jnp.where(middle, 1.0, x)
-    m = jnp.where(middle, -jnp.log(-jnp.expm1(-near)), -jnp.log1p(-jnp.exp(-far)))
+    x = _minus_log_ndtr(eps) / a
+    m = _mass(x)
     rows = by_dtype(a, fitted.SMALL_FLOAT32, fitted.SMALL_FLOAT64)
     tau = 2 / by_dtype(a, fitted.TAU_FLOAT32, fitted.TAU_FLOAT64) * (m / (m + 8)) - 1
-    b = 2 / by_dtype(a, fitted.B_FLOAT32, fitted.B_FLOAT64) * jnp.log1p(a) - 1
+    # log(1 + a), not log1p(a): only the absolute error counts
+    b = 2 / by_dtype(a, fitted.B_FLOAT32, fitted.B_FLOAT64) * jnp.log(1 + a) - 1
     return x, m, horner_rows(rows, tau, b)
 
 
@@ -194,7 +229,7 @@ def _regimes(eps: Array, a: Array) -> tuple[Array, Array, Array, Array, Array]:
     seam = by_dtype(a, fitted.SEAM_FLOAT32, fitted.SEAM_FLOAT64)
     bound = by_dtype(a, fitted.NOISE_FLOAT32, fitted.NOISE_FLOAT64)
     is_small = a <= seam
-    valid = (a > 0) & (eps <= bound) & ((eps >= -bound) | is_small) & (eps > -jnp.inf)
+    valid = (a > 0) & (eps <= bound) & (eps >= -bound)
     return (
         is_small,
         valid,

@@ -174,17 +174,15 @@ def pointwise(f: Callable[..., Array]) -> Callable[..., Array]:
     wrapped = jax.custom_jvp(f)
 
     def rule(primals: tuple[Array, ...], tangents: tuple[Tangent, ...]) -> tuple[Array, Array]:
-        value = wrapped(*primals)
-        derivatives = [
-            None
-            if is_zero(tangent)
-            else jax.jvp(
+        active = [i for i, tangent in enumerate(tangents) if not is_zero(tangent)]
+        derivatives: list[Array | None] = [None] * len(tangents)
+        value = None
+        for i in active:
+            value, derivatives[i] = jax.jvp(
                 lambda x, i=i: f(*primals[:i], x, *primals[i + 1 :]),
                 (primals[i],),
                 (jnp.ones_like(primals[i]),),
-            )[1]
-            for i, tangent in enumerate(tangents)
-        ]
+            )
         return value, tangent_sum(value.shape, *zip(derivatives, tangents, strict=True))
 
     wrapped.defjvp(rule, symbolic_zeros=True)

@@ -98,6 +98,18 @@ def fit(f: Callable[[Any], Any], count: int, tolerance: float) -> list[Any]:
     return monomials(row)
 
 
+def shifted(series: Sequence[Any], scale: Any, offset: Any) -> list[Any]:
+    """Coefficients in powers of x of sum_j series[j] (scale x + offset)^j."""
+    total = [mp.mpf(0)]
+    for c in reversed(series):
+        times = [offset * v for v in total] + [mp.mpf(0)]
+        for power, v in enumerate(total):
+            times[power + 1] += scale * v
+        times[0] += c
+        total = times
+    return total[: len(series)]
+
+
 def number(value: Any, dtype: str) -> str:
     """The shortest literal that reads back as `value` rounded to `dtype`."""
     if dtype == "float32":

@@ -228,6 +228,42 @@ def residual(setting: Setting) -> chebyshev.Table:
     return chebyshev.monomials_2d(chebyshev.truncated(table, setting.tolerance))
 
 
+def noise(setting: Setting) -> dict[str, list[Any]]:
+    """The elementary pieces on the way from eps to m, as monomials.
+
+    With r = |eps| and s = (4 - r) / (4 + r) scaled to [-1, 1]: `LEFT` is -log Phi(-r) - r^2 / 2 and
+    `RIGHT` is -log(-log Phi(r)) - r^2 / 2. `EXPM1` is (1 - e^-x) / x on [0, log 2], in x, and `LOG1P`
+    is -log(1 - v) / u in u^2, u = v / (2 - v), v in [0, 1/2]: twice the series of atanh.
+    """
+    tolerance = 2e-9 if setting.dtype == "float32" else 1e-17
+    least = (4 - mp.mpf(setting.noise)) / (4 + mp.mpf(setting.noise))
+
+    def radius(x: Any) -> Any:
+        s = least + (1 - least) * (1 + x) / 2
+        return 4 * (1 - s) / (1 + s)
+
+    def left(x: Any) -> Any:
+        return -mp.log(mp.ncdf(-radius(x))) - radius(x) ** 2 / 2
+
+    def right(x: Any) -> Any:
+        return -mp.log(-mp.log1p(-mp.ncdf(-radius(x)))) - radius(x) ** 2 / 2
+
+    def expm1(s: Any) -> Any:
+        x = mp.log(2) * (1 + s) / 2
+        return -mp.expm1(-x) / x
+
+    def log1p(s: Any) -> Any:
+        u = mp.sqrt((1 + s) / 18)
+        return 2 * mp.atanh(u) / u
+
+    return {
+        "LEFT": chebyshev.fit(left, 60, 5 * tolerance),
+        "RIGHT": chebyshev.fit(right, 60, 5 * tolerance),
+        "EXPM1": chebyshev.shifted(chebyshev.fit(expm1, 30, tolerance), 2 / mp.log(2), -1),
+        "LOG1P": chebyshev.shifted(chebyshev.fit(log1p, 30, tolerance), 18, -1),
+    }
+
+
 def generate() -> str:
     """The source of `repara/special/_gamma_coefficients.py`."""
     source = ""
@@ -245,6 +281,7 @@ def generate() -> str:
             suffix = f"_{setting.dtype.upper()}"
             source += f"SEAM{suffix} = {float(setting.seam)}\n"
             source += f"NOISE{suffix} = {setting.noise}\n"
+            source += f"S{suffix} = {(4 - setting.noise) / (4 + setting.noise)}\n"
             source += f"TAU{suffix} = {setting.mass / (setting.mass + 8)}\n"
             source += f"B{suffix} = {float(mp.log1p(OVERLAP * setting.seam))!r}\n"
             source += f"Z{suffix} = {float(setting.z)}\n"
@@ -252,5 +289,7 @@ def generate() -> str:
             for name, table in pieces.items():
                 source += f"# at most {setting.tolerance:.1e} from the function fitted\n"
                 source += chebyshev.literal_2d(name + suffix, table, setting.dtype)
+            for name, series in noise(setting).items():
+                source += chebyshev.literal(name + suffix, series, setting.dtype)
             source += chebyshev.literal("ETA" + suffix, eta(setting), setting.dtype)
     return source

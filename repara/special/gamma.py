@@ -16,7 +16,8 @@ from jax.typing import ArrayLike
 
 from repara.special import _gamma_coefficients as fitted
 from repara.special.normal import _log_ndtr, _ndtri_exp
-from repara.special.polynomial import Rows, as_floats, by_dtype, horner, horner_rows, pointwise
+from repara.special.elementwise import as_floats, by_dtype, pointwise
+from repara.special.polynomial import Rows, horner, horner_rows
 
 
 def gamma_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:

@@ -17,7 +17,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from repara.special import _normal_coefficients as fitted
-from repara.special.polynomial import as_floats, by_dtype, horner, is_zero, tangent_sum
+from repara.special.elementwise import as_floats, by_dtype
+from repara.special.polynomial import horner
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 

@@ -1,20 +1,17 @@
-"""Polynomials with fixed coefficients by Horner's rule, unrolled, and the shared argument checks."""
+"""Polynomials with fixed coefficients by Horner's rule, unrolled."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.custom_derivatives import SymbolicZero
-from jax.typing import ArrayLike
+
+from repara.special.elementwise import Tangent, tangent_sum
 
 Rows = tuple[tuple[float, ...], ...]
-Tangent = Array | SymbolicZero
-T = TypeVar("T")
 
 
 def horner(coefficients: Sequence[float], x: Array) -> Array:
@@ -67,9 +64,7 @@ def _horner_rows_jvp(
     return value, tangent_sum(value.shape, *zip(gradient, tangents, strict=True))
 
 
-def horner_rows_and_gradient(
-    rows: Rows, x: Array, y: Array
-) -> tuple[Array, Array, Array]:
+def horner_rows_and_gradient(rows: Rows, x: Array, y: Array) -> tuple[Array, Array, Array]:
     """`horner_rows` and its derivatives in x and in y from the same pass.
 
     About two multiplications and additions a coefficient; where the derivative in y is not used the
@@ -98,97 +93,3 @@ def horner_rows_and_gradient(
         in_y = in_y * x + slope
         value = value * x + inner
     return value, in_x, in_y
-
-
-def as_floats(name: str, *arguments: ArrayLike) -> list[Array]:
-    """The arguments as arrays of one floating-point dtype and one rank, ready to broadcast.
-
-    Axes of length 1 are put in front, so that no rank is promoted later on; lengths stay, so that
-    what depends on a small argument alone is computed on that alone.
-
-    Args:
-        name: The calling function, for the error.
-        *arguments: Numbers or arrays whose shapes broadcast; integers become the default float.
-
-    Returns:
-        Arrays of equal rank, float32 or float64.
-
-    Raises:
-        TypeError: If the common dtype is not float32 or float64.
-        ValueError: If the shapes do not broadcast.
-
-    Example:
-        >>> [v.shape for v in as_floats("f", jnp.ones((2, 3)), jnp.ones(3), 1.0)]
-        [(2, 3), (1, 3), (1, 1)]
-    """
-    dtype = jnp.result_type(*arguments)
-    if jnp.issubdtype(dtype, jnp.integer) or dtype == jnp.bool_:
-        dtype = jnp.result_type(float)
-    if dtype not in (jnp.float32, jnp.float64):
-        raise TypeError(f"{name} computes in float32 or float64, got {dtype}; cast to one of them.")
-    arrays = [jnp.asarray(x, dtype=dtype) for x in arguments]
-    rank = len(jnp.broadcast_shapes(*(x.shape for x in arrays)))
-    return [jnp.reshape(x, (1,) * (rank - x.ndim) + x.shape) for x in arrays]
-
-
-def tangent_sum(shape: tuple[int, ...], *pairs: tuple[Array | None, Tangent]) -> Array:
-    """sum of derivative x tangent over the arguments whose tangent is not known to be zero.
-
-    Args:
-        shape: The shape of the function's value.
-        *pairs: A derivative and a tangent for each argument. The derivative is not used, and may be
-            None, where `is_zero` says that the tangent is.
-
-    Returns:
-        The tangent of the value.
-    """
-    total: Array | None = None
-    for derivative, tangent in pairs:
-        if derivative is None or isinstance(tangent, SymbolicZero):
-            continue
-        term = derivative * tangent
-        total = term if total is None else total + term
-    if total is None:
-        return jnp.zeros(shape, pairs[0][1].dtype)
-    return jnp.broadcast_to(total, shape)
-
-
-def is_zero(tangent: Tangent) -> bool:
-    """Whether a tangent in a custom rule (`symbolic_zeros=True`) is known to be zero."""
-    return isinstance(tangent, SymbolicZero)
-
-
-def pointwise(f: Callable[..., Array]) -> Callable[..., Array]:
-    """Makes the derivatives of an elementwise function coefficients computed beside its value.
-
-    The tangent is sum_i df/dx_i x_dot_i with df/dx_i from one forward pass through `f`; so backward
-    differentiation keeps one array an argument, not every step of every polynomial, and arguments that
-    are not differentiated cost nothing. Derivatives of derivatives go through `f` again.
-
-    Args:
-        f: Elementwise in arguments of one rank and dtype whose shapes broadcast.
-
-    Returns:
-        A function like `f`.
-    """
-    wrapped = jax.custom_jvp(f)
-
-    def rule(primals: tuple[Array, ...], tangents: tuple[Tangent, ...]) -> tuple[Array, Array]:
-        active = [i for i, tangent in enumerate(tangents) if not is_zero(tangent)]
-        derivatives: list[Array | None] = [None] * len(tangents)
-        value = None
-        for i in active:
-            value, derivatives[i] = jax.jvp(
-                lambda x, i=i: f(*primals[:i], x, *primals[i + 1 :]),
-                (primals[i],),
-                (jnp.ones_like(primals[i]),),
-            )
-        return value, tangent_sum(value.shape, *zip(derivatives, tangents, strict=True))
-
-    wrapped.defjvp(rule, symbolic_zeros=True)
-    return wrapped
-
-
-def by_dtype(x: Array, single: T, double: T) -> T:
-    """`single` for a float32 x, `double` for a float64 one."""
-    return single if x.dtype == jnp.float32 else double

@@ -10,7 +10,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 from repara.special.normal import _log_ndtr, _ndtri_exp, mills
-from repara.special.polynomial import as_floats, is_zero, tangent_sum
+from repara.special.elementwise import as_floats, is_zero, tangent_sum
 
 # Gauss-Legendre on [0, 1]: for the integral of the hazard over at most one unit, where it is so smooth
 # that eight nodes leave nothing of a float64's digits.
@@ -124,7 +124,9 @@ def _right_jvp(
     if not is_zero(tangents[1]):
         by_low = rest * jnp.where(far, tail / mills(base), ratio(low))
     if not is_zero(tangents[2]):
-        in_tail = jnp.where(high < jnp.inf, tail / mills(jnp.maximum(cap, 0.0)), 0.0) * jnp.exp(-drop)
+        in_tail = jnp.where(high < jnp.inf, tail / mills(jnp.maximum(cap, 0.0)), 0.0) * jnp.exp(
+            -drop
+        )
         by_high = u * jnp.where(far, in_tail, ratio(high))
     coefficients = (by_eps, by_low, by_high)
     return z, tangent_sum(z.shape, *zip(coefficients, tangents, strict=True))

@@ -170,12 +170,9 @@ def large(setting: Setting) -> tuple[chebyshev.Table, chebyshev.Table]:
         for j in range(max(len(row) for row in powers))
     ]
     # a power of sqrt(w least) and of eps / noise; both even, or both odd
-    a_rows = [
-        [v * least**j for v in by_root[2 * j][0::2]]
-        for j in range((len(by_root) + 1) // 2)
-    ]
+    a_rows = [[v * least**j for v in by_root[2 * j][0::2]] for j in range((len(by_root) + 1) // 2)]
     b_rows = [
-        [v * least**(j + mp.mpf(1) / 2) for v in by_root[2 * j + 1][1::2]]
+        [v * least ** (j + mp.mpf(1) / 2) for v in by_root[2 * j + 1][1::2]]
         for j in range(len(by_root) // 2)
     ]
     return _trimmed(a_rows), _trimmed(b_rows)

@@ -1,0 +1,164 @@
+"""What every elementwise function here shares: argument checks, derivatives, one loop for all outputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.custom_derivatives import SymbolicZero
+from jax.typing import ArrayLike
+
+Tangent = Array | SymbolicZero
+T = TypeVar("T")
+
+
+def as_floats(name: str, *arguments: ArrayLike) -> list[Array]:
+    """The arguments as arrays of one floating-point dtype and one rank, ready to broadcast.
+
+    Axes of length 1 are put in front, so that no rank is promoted later on; lengths stay, so that
+    what depends on a small argument alone is computed on that alone.
+
+    Args:
+        name: The calling function, for the error.
+        *arguments: Numbers or arrays whose shapes broadcast; integers become the default float.
+
+    Returns:
+        Arrays of equal rank, float32 or float64.
+
+    Raises:
+        TypeError: If the common dtype is not float32 or float64.
+        ValueError: If the shapes do not broadcast.
+
+    Example:
+        >>> [v.shape for v in as_floats("f", jnp.ones((2, 3)), jnp.ones(3), 1.0)]
+        [(2, 3), (1, 3), (1, 1)]
+    """
+    dtype = jnp.result_type(*arguments)
+    if jnp.issubdtype(dtype, jnp.integer) or dtype == jnp.bool_:
+        dtype = jnp.result_type(float)
+    if dtype not in (jnp.float32, jnp.float64):
+        raise TypeError(f"{name} computes in float32 or float64, got {dtype}; cast to one of them.")
+    arrays = [jnp.asarray(x, dtype=dtype) for x in arguments]
+    rank = len(jnp.broadcast_shapes(*(x.shape for x in arrays)))
+    return [jnp.reshape(x, (1,) * (rank - x.ndim) + x.shape) for x in arrays]
+
+
+def tangent_sum(shape: tuple[int, ...], *pairs: tuple[Array | None, Tangent]) -> Array:
+    """sum of derivative x tangent over the arguments whose tangent is not known to be zero.
+
+    Args:
+        shape: The shape of the function's value.
+        *pairs: A derivative and a tangent for each argument. The derivative is not used, and may be
+            None, where `is_zero` says that the tangent is.
+
+    Returns:
+        The tangent of the value.
+    """
+    total: Array | None = None
+    for derivative, tangent in pairs:
+        if derivative is None or isinstance(tangent, SymbolicZero):
+            continue
+        term = derivative * tangent
+        total = term if total is None else total + term
+    if total is None:
+        return jnp.zeros(shape, pairs[0][1].dtype)
+    return jnp.broadcast_to(total, shape)
+
+
+def is_zero(tangent: Tangent) -> bool:
+    """Whether a tangent in a custom rule (`symbolic_zeros=True`) is known to be zero."""
+    return isinstance(tangent, SymbolicZero)
+
+
+def pointwise(f: Callable[..., Array]) -> Callable[..., Array]:
+    """Makes the derivatives of an elementwise function coefficients computed beside its value.
+
+    The tangent is sum_i df/dx_i x_dot_i with df/dx_i from one forward pass through `f`; so backward
+    differentiation keeps one array an argument, not every step of every polynomial, and arguments that
+    are not differentiated cost nothing. Derivatives of derivatives go through `f` again.
+
+    Args:
+        f: Elementwise in arguments of one rank and dtype whose shapes broadcast.
+
+    Returns:
+        A function like `f`.
+    """
+
+    @jax.custom_jvp
+    def wrapped(*primals: Array) -> Array:
+        return isolated(lambda *xs: (f(*xs),), *primals)[0]
+
+    def rule(primals: tuple[Array, ...], tangents: tuple[Tangent, ...]) -> tuple[Array, Array]:
+        active = [i for i, tangent in enumerate(tangents) if not is_zero(tangent)]
+
+        def value_and_derivatives(*xs: Array) -> tuple[Array, ...]:
+            shape = jnp.broadcast_shapes(*(x.shape for x in xs))
+            outputs: list[Array] = []
+            for i in active:
+                value, derivative = jax.jvp(
+                    lambda x, i=i: f(*xs[:i], x, *xs[i + 1 :]), (xs[i],), (jnp.ones_like(xs[i]),)
+                )
+                outputs = [value, *outputs[1:], jnp.broadcast_to(derivative, shape)]
+            return tuple(outputs)
+
+        if not active:
+            value = wrapped(*primals)
+            return value, jnp.zeros_like(value)
+        value, *found = isolated(value_and_derivatives, *primals)
+        pairs = zip(found, (tangents[i] for i in active), strict=True)
+        return value, tangent_sum(value.shape, *pairs)
+
+    wrapped.defjvp(rule, symbolic_zeros=True)
+    return wrapped
+
+
+def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Array, ...]:
+    """f(*arguments), compiled on a CPU apart from what makes the arguments and what uses the results.
+
+    XLA on a CPU makes a loop for every array that leaves a fused computation and evaluates again in
+    each whatever it counts as cheap: long polynomials several times, normal noise in each loop that
+    reads it; measured, two to four times the work. Two things stop it. A conditional is not fused
+    across, and its predicate here is true but the compiler cannot know; an optimization barrier is
+    removed before fusion and does nothing. And two real arrays that leave as one complex array leave
+    from one loop. Where the predicate is batched by `vmap` both vanish, and only speed is lost.
+    Other platforms fuse several outputs and need neither.
+
+    Args:
+        f: From arrays to real arrays of one common shape and dtype.
+        *arguments: Arrays.
+
+    Returns:
+        What f returns.
+    """
+    shapes = jax.eval_shape(f, *arguments)
+    first = max(arguments, key=lambda x: x.size)
+    if math.prod(shapes[0].shape) < 2 or first.size == 0:
+        return f(*arguments)
+
+    def packed(*xs: Array) -> tuple[Array, ...]:
+        outputs = f(*xs)
+        pairs = zip(outputs[0::2], outputs[1::2], strict=False)
+        return (*(jax.lax.complex(*pair) for pair in pairs), *outputs[len(outputs) // 2 * 2 :])
+
+    def on_cpu(*xs: Array) -> tuple[Array, ...]:
+        bits = jnp.int32 if first.dtype == jnp.float32 else jnp.int64
+        corner = jax.lax.slice(first, (0,) * first.ndim, (1,) * first.ndim).reshape(())
+        true = (jax.lax.bitcast_convert_type(corner, bits) | 1) != 0
+        blank = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(packed, *xs))
+        results = jax.lax.cond(true, packed, lambda *_: blank, *xs)
+        parts: list[Array] = []
+        for result in results:
+            complex_pair = jnp.iscomplexobj(result)
+            parts += [jax.lax.real(result), jax.lax.imag(result)] if complex_pair else [result]
+        return tuple(parts)
+
+    return jax.lax.platform_dependent(*arguments, cpu=on_cpu, default=f)
+
+
+def by_dtype(x: Array, single: T, double: T) -> T:
+    """`single` for a float32 x, `double` for a float64 one."""
+    return single if x.dtype == jnp.float32 else double

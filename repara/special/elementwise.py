@@ -1,4 +1,4 @@
-"""What every elementwise function here shares: argument checks, derivatives, one loop for all outputs."""
+"""What the elementwise functions share: argument checks, derivatives, one loop for the outputs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def as_floats(name: str, *arguments: ArrayLike) -> list[Array]:
 
 
 def tangent_sum(shape: tuple[int, ...], *pairs: tuple[Array | None, Tangent]) -> Array:
-    """sum of derivative x tangent over the arguments whose tangent is not known to be zero.
+    """Sum of derivative x tangent over the arguments whose tangent is not known to be zero.
 
     Args:
         shape: The shape of the function's value.
@@ -78,8 +78,8 @@ def pointwise(f: Callable[..., Array]) -> Callable[..., Array]:
     """Makes the derivatives of an elementwise function coefficients computed beside its value.
 
     The tangent is sum_i df/dx_i x_dot_i with df/dx_i from one forward pass through `f`; so backward
-    differentiation keeps one array an argument, not every step of every polynomial, and arguments that
-    are not differentiated cost nothing. Derivatives of derivatives go through `f` again.
+    differentiation keeps one array an argument, not every step of every polynomial, and arguments
+    that are not differentiated cost nothing. Derivatives of derivatives go through `f` again.
 
     Args:
         f: Elementwise in arguments of one rank and dtype whose shapes broadcast.
@@ -117,15 +117,15 @@ def pointwise(f: Callable[..., Array]) -> Callable[..., Array]:
 
 
 def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Array, ...]:
-    """f(*arguments), compiled on a CPU apart from what makes the arguments and what uses the results.
+    """f(*arguments), compiled on a CPU apart from what makes its arguments and uses its results.
 
     XLA on a CPU makes a loop for every array that leaves a fused computation and evaluates again in
     each whatever it counts as cheap: long polynomials several times, normal noise in each loop that
     reads it; measured, two to four times the work. Two things stop it. A conditional is not fused
     across, and its predicate here is true but the compiler cannot know; an optimization barrier is
-    removed before fusion and does nothing. And two real arrays that leave as one complex array leave
-    from one loop. Where the predicate is batched by `vmap` both vanish, and only speed is lost.
-    Other platforms fuse several outputs and need neither.
+    removed before fusion and does nothing. And two real arrays that leave as one complex array
+    leave from one loop. Where the predicate is batched by `vmap` both vanish, and only speed is
+    lost. Other platforms fuse several outputs and need neither.
 
     Args:
         f: From arrays to real arrays of one common shape and dtype.

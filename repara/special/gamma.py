@@ -1,8 +1,8 @@
-"""The gamma distribution: its quantile as a function of normal noise, its CDF in log form, its score.
+"""The gamma distribution: its quantile as a function of normal noise, its log CDF, its score.
 
-Nothing iterates. Each function is a fit in variables in which it is smooth (`repara.special.fits.gamma`
-derives them and makes the coefficients), so value and derivatives cost one pass of Horner's rule and
-no precision is lost where P or Q is close to 0 or 1.
+Nothing iterates. Each function is a fit in variables in which it is smooth
+(`repara.special.fits.gamma` derives them and makes the coefficients), so value and derivatives
+cost one pass of Horner's rule and no precision is lost where P or Q is close to 0 or 1.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from repara.special import _gamma_coefficients as fitted
-from repara.special.normal import _log_ndtr, _ndtri_exp
 from repara.special.elementwise import as_floats, by_dtype, pointwise
+from repara.special.normal import _log_ndtr, _ndtri_exp
 from repara.special.polynomial import Rows, horner, horner_rows
 
 
@@ -35,16 +35,16 @@ def gamma_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:
 
     Returns:
         The values, of the broadcast shape and the common dtype. Relative errors are below 4 eps
-        (1 + condition number) in float32 and 1e-11 in float64, for concentrations from 1e-4 up; they
-        underflow to 0 where z does (use `log_gamma_quantile` below a concentration of about 0.1).
-        Derivatives of any order; the first of the same accuracy.
+        (1 + condition number) in float32 and 1e-11 in float64, for concentrations from 1e-4 up;
+        they underflow to 0 where z does (use `log_gamma_quantile` below a concentration of about
+        0.1). Derivatives of any order; the first of the same accuracy.
 
     Raises:
         TypeError: If the common dtype is neither float32 nor float64.
         ValueError: If the shapes do not broadcast.
 
-    Source: large concentrations, Temme (1992), "Asymptotic inversion of incomplete gamma functions",
-    Math. Comp. 58, with fitted coefficients; small ones, `repara.special.fits.gamma`.
+    Source: large concentrations, Temme (1992), "Asymptotic inversion of incomplete gamma
+    functions", Math. Comp. 58, with fitted coefficients; small ones, `repara.special.fits.gamma`.
 
     Example:
         >>> z = gamma_quantile(jnp.array([-1.0, 0.0, 1.0]), 1.0)  # -log(1 - Phi(eps))
@@ -136,8 +136,9 @@ def gamma_normal_score(z: ArrayLike, concentration: ArrayLike) -> Array:
         concentration: Positive.
 
     Returns:
-        The values, of the broadcast shape and the common dtype; right to rounding in both tails, also
-        where P or Q underflows. NaN where an argument is out of range. Derivatives in both arguments.
+        The values, of the broadcast shape and the common dtype; right to rounding in both tails,
+        also where P or Q underflows. NaN where an argument is out of range. Derivatives in both
+        arguments.
 
     Raises:
         TypeError: If the common dtype is neither float32 nor float64.
@@ -169,7 +170,7 @@ def _minus_log_ndtr(eps: Array) -> Array:
 
 @jax.custom_jvp
 def _mass(x: Array) -> Array:
-    """m = -log(1 - e^-x), x > 0, with one exponential and one logarithm."""
+    """M = -log(1 - e^-x), x > 0, with one exponential and one logarithm."""
     _, y, v = _odds(x)
     u = v / (2 - v)
     series = u * horner(by_dtype(x, fitted.LOG1P_FLOAT32, fitted.LOG1P_FLOAT64), u * u)
@@ -177,7 +178,7 @@ def _mass(x: Array) -> Array:
 
 
 def _odds(x: Array) -> tuple[Array, Array, Array]:
-    """v / (1 - v), 1 - v without cancellation, and v = e^-x kept to at most 1/2."""
+    """V / (1 - v), 1 - v without cancellation, and v = e^-x kept to at most 1/2."""
     near = x < math.log(2)
     v = jnp.exp(-x)
     small = jnp.where(near, x, 0.5)
@@ -192,7 +193,7 @@ def _mass_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Arr
 
 
 def _small(eps: Array, a: Array) -> tuple[Array, Array, Array]:
-    """x = -log(Phi(eps)) / a, m = -log(1 - e^-x) and R with z = m e^R, for a <= seam."""
+    """X = -log(Phi(eps)) / a, m = -log(1 - e^-x) and R with z = m e^R, for a <= seam."""
     x = _minus_log_ndtr(eps) / a
     m = _mass(x)
     rows = by_dtype(a, fitted.SMALL_FLOAT32, fitted.SMALL_FLOAT64)
@@ -282,7 +283,7 @@ def _log_kernel(a: Array, z: Array) -> Array:
 
 
 def _central_score(a: Array, z: Array) -> Array:
-    """eps for a >= 1 and log(z / a) within the fitted range: Temme's eta and its correction."""
+    """Eps for a >= 1 and log(z / a) within the fitted range: Temme's eta and its correction."""
     low, high = by_dtype(a, fitted.X_FLOAT32, fitted.X_FLOAT64)
     ratio = (z - a) / a  # exact near z = a, where the score is a difference
     x = jnp.log1p(ratio)
@@ -290,20 +291,22 @@ def _central_score(a: Array, z: Array) -> Array:
     w = 1 / a
     eta = x * horner(by_dtype(a, fitted.ETA_FLOAT32, fitted.ETA_FLOAT64), s)
     rows = by_dtype(a, fitted.SCORE_FLOAT32, fitted.SCORE_FLOAT64)
-    return jnp.sqrt(a) * (eta + w * horner_rows(rows, s, 2 * w - 1))
+    return jnp.sqrt(a) * (eta + w * horner_rows(rows, s, (2 / fitted.OVERLAP_FLOAT64) * w - 1))
 
 
 def _small_log_lower(a: Array, z: Array) -> Array:
-    """log P for a <= 1 and z up to 12: a log(1 - e^-m), m = z e^-S."""
+    """Log P for a <= 1 and z up to 12: a log(1 - e^-m), m = z e^-S."""
     rows = by_dtype(a, fitted.MASS_FLOAT32, fitted.MASS_FLOAT64)
     top = by_dtype(a, fitted.Z_FLOAT32, fitted.Z_FLOAT64)
     t = (2 * (top + 8) / top) * (z / (z + 8)) - 1
-    m = z * jnp.exp(-horner_rows(rows, t, (2 / math.log(2)) * jnp.log1p(a) - 1))
-    return a * jnp.log(-jnp.expm1(-m))
+    m = z * jnp.exp(
+        -horner_rows(rows, t, (2 / math.log1p(fitted.OVERLAP_FLOAT64)) * jnp.log(1 + a) - 1)
+    )
+    return a * _log1mexp(-m)
 
 
 def _left_log_lower(a: Array, z: Array) -> Array:
-    """log P for z <= a e^-3 by the power series, DLMF 8.7.1, each term 1/20 of the last."""
+    """Log P for z <= a e^-3 by the power series, DLMF 8.7.1, each term 1/20 of the last."""
     total = term = jnp.ones_like(z)
     for n in range(1, by_dtype(a, 7, 14)):
         term = term * (z / (a + n))
@@ -312,7 +315,7 @@ def _left_log_lower(a: Array, z: Array) -> Array:
 
 
 def _right_log_upper(a: Array, z: Array) -> Array:
-    """log Q for z >= 12 max(a, 1) by the continued fraction DLMF 8.9.2, from its tail."""
+    """Log Q for z >= 12 max(a, 1) by the continued fraction DLMF 8.9.2, from its tail."""
     f = jnp.zeros_like(z)
     for n in range(by_dtype(a, 8, 20), 0, -1):
         f = n * (a - n) / (z + (2 * n + 1) - a + f)
@@ -321,14 +324,12 @@ def _right_log_upper(a: Array, z: Array) -> Array:
 
 def _tails(a: Array, z: Array) -> tuple[Array, Array, Array]:
     """The score, log P and log Q; each from whichever of the four pieces holds at (a, z)."""
-    low, high = by_dtype(a, fitted.X_FLOAT32, fitted.X_FLOAT64)
-    top = by_dtype(a, fitted.Z_FLOAT32, fitted.Z_FLOAT64)
     a, z = jnp.broadcast_arrays(a, z)
     valid = (a > 0) & (a < jnp.inf) & (z > 0) & (z < jnp.inf)
     a, z = jnp.where(valid, a, 1.0), jnp.where(valid, z, 1.0)
-    small = (a < 1) & (z <= top)
-    left = (a >= 1) & (z < a * math.exp(low))
-    right = ~small & ~left & (z > jnp.maximum(a * math.exp(high), top))
+    small = (a < 1) & (z <= 12)
+    left = (a >= 1) & (z < a * math.exp(-3))
+    right = ~small & ~left & (z > 12 * jnp.maximum(a, 1))
     central = ~(small | left | right)
     score = _central_score(jnp.where(central, a, 1.0), jnp.where(central, z, 1.0))
     lower = jnp.where(

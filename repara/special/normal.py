@@ -1,18 +1,16 @@
 """The normal distribution far into its tails: log CDF, quantiles, the truncated quantile.
 
-Everything rests on Mills' ratio m(x) = Phi(-x) / phi(x), which is smooth, positive and between 1/(x + 1)
-and 1.26 for x >= 0: m(x) = t M(t), t = 4 / (4 + x), with M a fitted polynomial over all of
+Everything rests on Mills' ratio m(x) = Phi(-x) / phi(x), which is smooth, positive and between
+1/(x + 1) and 1.26 for x >= 0: m(x) = t M(t), t = 4 / (4 + x), with M a fitted polynomial over all of
 [0, infinity). No density is divided by a tail that underflows.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 

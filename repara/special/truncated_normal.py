@@ -9,12 +9,13 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
-from repara.special.normal import _log_ndtr, _ndtri_exp, mills
 from repara.special.elementwise import as_floats, is_zero, tangent_sum
+from repara.special.normal import _log_ndtr, _ndtri_exp, mills
 
-# Gauss-Legendre on [0, 1]: for the integral of the hazard over at most one unit, where it is so smooth
-# that eight nodes leave nothing of a float64's digits.
-_NODES, _WEIGHTS = ((v + s) / 2 for v, s in zip(np.polynomial.legendre.leggauss(8), (1, 0)))
+# Gauss-Legendre on [0, 1]: for the integral of the hazard over at most one unit, where it is so
+# smooth that eight nodes leave nothing of a float64's digits.
+_POINTS, _HALVES = np.polynomial.legendre.leggauss(8)
+_RULE = [((1 + x) / 2, w / 2) for x, w in zip(_POINTS.tolist(), _HALVES.tolist(), strict=True)]
 
 
 def truncated_normal_quantile(eps: ArrayLike, low: ArrayLike, high: ArrayLike) -> Array:
@@ -29,12 +30,13 @@ def truncated_normal_quantile(eps: ArrayLike, low: ArrayLike, high: ArrayLike) -
 
     Args:
         eps: Standard-normal noise; any shape that broadcasts with the bounds.
-        low: Lower bound in standard deviations from the mean of the untruncated normal; -inf is none.
+        low: Lower bound in standard deviations from the mean of the untruncated normal; -inf is
+        none.
         high: Upper bound, above low; inf is none.
 
     Returns:
-        The values in [low, high], of the broadcast shape. NaN where low >= high. eps = -inf gives low
-        and eps = inf gives high. Derivatives of any order in all three arguments.
+        The values in [low, high], of the broadcast shape. NaN where low >= high. eps = -inf gives
+        low and eps = inf gives high. Derivatives of any order in all three arguments.
 
     Raises:
         TypeError: If the dtype is neither float32 nor float64.
@@ -54,13 +56,15 @@ def truncated_normal_quantile(eps: ArrayLike, low: ArrayLike, high: ArrayLike) -
 
 
 def _parts(eps: Array, low: Array, high: Array) -> tuple[Array, Array, Array, Array]:
-    """1 - u, u, and for low >= 0 also -log rho, rho = Phi(-high) / Phi(-low), and r = 1 - u + u rho."""
+    """1 - u, u; for low >= 0 also -log rho, rho = Phi(-high) / Phi(-low), and r = 1 - u + u rho."""
     rest, u = jnp.exp(_log_ndtr(-eps)), jnp.exp(_log_ndtr(eps))
     low = jnp.maximum(low, 0.0)
     width = high - low
     narrow = width < 1
     near = jnp.where(narrow, width, 0.5)
-    hazard = sum(w / mills(low + x * near) for x, w in zip(_NODES.tolist(), _WEIGHTS.tolist()))
+    hazard = jnp.zeros_like(near)
+    for x, weight in _RULE:
+        hazard = hazard + weight / mills(low + x * near)
     bounded = ~narrow & (high < jnp.inf)
     top = jnp.where(bounded, high, low + 1)
     far = 0.5 * (top - low) * (top + low) + jnp.log(mills(low)) - jnp.log(mills(top))

@@ -28,7 +28,7 @@ DIGITS = 45
 
 
 def log_tails(a: Any, log_z: Any) -> tuple[Any, Any]:
-    """log P(a, z) and log Q(a, z): the power series in integers, far right a continued fraction.
+    """Log P(a, z) and log Q(a, z): the power series in integers, far right a continued fraction.
 
     P(a, z) = z^a e^-z / Gamma(a + 1)  sum_n z^n / ((a + 1) ... (a + n)),  DLMF 8.7.1; 8.9.2.
     """
@@ -57,7 +57,7 @@ def log_tails(a: Any, log_z: Any) -> tuple[Any, Any]:
 
 
 def log_quantile(a: Any, log_lower: Any, log_upper: Any) -> Any:
-    """log z of the z with log P(a, z) = log_lower, log Q(a, z) = log_upper, by Newton's method."""
+    """Log z of the z with log P(a, z) = log_lower, log Q(a, z) = log_upper, by Newton's method."""
     left = (log_lower + mp.loggamma(a + 1)) / a
     lower = log_lower < log_upper
     if left < -3:
@@ -80,7 +80,7 @@ def log_quantile(a: Any, log_lower: Any, log_upper: Any) -> Any:
 
 
 def log_quantile_at_noise(a: Any, eps: Any) -> Any:
-    """log z with P(a, z) = Phi(eps)."""
+    """Log z with P(a, z) = Phi(eps)."""
     return log_quantile(a, mp.log(mp.ncdf(eps)), mp.log(mp.ncdf(-eps)))
 
 
@@ -104,13 +104,16 @@ class Setting(NamedTuple):
 
     Attributes:
         dtype: The floating-point type whose arithmetic the coefficients are for.
-        seam: The concentration at which the two regimes of the quantile meet; both are fitted over
-            `OVERLAP` beyond it, as derivatives are worst at the end of a fit.
+        seam: The concentration at which the two regimes of the quantile meet. (Those of the score
+            meet at 1.) All are fitted over a factor `OVERLAP` beyond, as derivatives are worst at
+            the end of a fit.
         noise: Largest |eps|.
         mass: Largest m; at eps = noise, m is at most 2 - log(Phi(-noise) / seam).
         z: Largest z of `MASS`.
         x: Least and greatest log(z / a) of `SCORE`.
-        tolerance: Bound on the absolute error of R, w M, S and T.
+        tolerance: Bound on the absolute error of R and w M, which is the relative error of z; that
+        of S
+            and T, which the tails of P and Q multiply, is a sixteenth of it.
         count: Chebyshev nodes a side.
     """
 
@@ -125,8 +128,8 @@ class Setting(NamedTuple):
 
 
 SETTINGS = (
-    Setting("float32", 8, 6.0, 25, 12, (-3.0, 2.5), 8e-7, 30),
-    Setting("float64", 16, 8.5, 46, 12, (-3.0, 2.5), 2e-11, 40),
+    Setting("float32", 8, 6.0, 25, 13, (-3.1, 2.6), 8e-7, 30),
+    Setting("float64", 16, 8.5, 46, 13, (-3.1, 2.6), 2e-11, 40),
 )
 
 
@@ -185,7 +188,7 @@ def _trimmed(rows: chebyshev.Table) -> chebyshev.Table:
 
 def mass(setting: Setting) -> chebyshev.Table:
     """S(t, b) as monomials in 2 t / t_max - 1 and 2 b / b_max - 1, for a <= 1."""
-    top, b_top = mp.mpf(setting.z) / (setting.z + 8), mp.log(2)
+    top, b_top = mp.mpf(setting.z) / (setting.z + 8), mp.log1p(OVERLAP)
 
     def f(x: Any, y: Any) -> Any:
         t, a = top * (1 + x) / 2, mp.expm1(b_top * (1 + y) / 2)
@@ -194,7 +197,7 @@ def mass(setting: Setting) -> chebyshev.Table:
         return mp.log(z) - mp.log(-mp.log(-mp.expm1(lower / a)))
 
     table = _table(f, setting.count)
-    return chebyshev.monomials_2d(chebyshev.truncated(table, setting.tolerance))
+    return chebyshev.monomials_2d(chebyshev.truncated(table, setting.tolerance / 16))
 
 
 def _eta(x: Any) -> Any:
@@ -204,7 +207,7 @@ def _eta(x: Any) -> Any:
 
 
 def eta(setting: Setting) -> list[Any]:
-    """eta(x) / x as monomials in (x - middle) / half width."""
+    """Temme's eta over x, as monomials in (x - middle) / half width."""
     low, high = setting.x
     return chebyshev.fit(
         lambda s: _eta(low + (high - low) * (1 + s) / 2) / (low + (high - low) * (1 + s) / 2),
@@ -214,23 +217,23 @@ def eta(setting: Setting) -> list[Any]:
 
 
 def residual(setting: Setting) -> chebyshev.Table:
-    """T(x, w) as monomials in (x - middle) / half width and 2 w - 1."""
+    """T(x, w) as monomials in (x - middle) / half width and 2 w / OVERLAP - 1."""
     low, high = setting.x
 
     def f(s: Any, y: Any) -> Any:
-        x, a = low + (high - low) * (1 + s) / 2, 2 / (1 + y)
+        x, a = low + (high - low) * (1 + s) / 2, 2 / (OVERLAP * (1 + y))
         return (score(a, x + mp.log(a)) / mp.sqrt(a) - _eta(x)) * a
 
     table = _table(f, setting.count)
-    return chebyshev.monomials_2d(chebyshev.truncated(table, setting.tolerance))
+    return chebyshev.monomials_2d(chebyshev.truncated(table, setting.tolerance / 16))
 
 
 def noise(setting: Setting) -> dict[str, list[Any]]:
     """The elementary pieces on the way from eps to m, as monomials.
 
     With r = |eps| and s = (4 - r) / (4 + r) scaled to [-1, 1]: `LEFT` is -log Phi(-r) - r^2 / 2 and
-    `RIGHT` is -log(-log Phi(r)) - r^2 / 2. `EXPM1` is (1 - e^-x) / x on [0, log 2], in x, and `LOG1P`
-    is -log(1 - v) / u in u^2, u = v / (2 - v), v in [0, 1/2]: twice the series of atanh.
+    `RIGHT` is -log(-log Phi(r)) - r^2 / 2. `EXPM1` is (1 - e^-x) / x on [0, log 2], in x, and
+    `LOG1P` is -log(1 - v) / u in u^2, u = v / (2 - v), v in [0, 1/2]: twice the series of atanh.
     """
     tolerance = 2e-9 if setting.dtype == "float32" else 1e-17
     least = (4 - mp.mpf(setting.noise)) / (4 + mp.mpf(setting.noise))
@@ -282,9 +285,11 @@ def generate() -> str:
             source += f"TAU{suffix} = {setting.mass / (setting.mass + 8)}\n"
             source += f"B{suffix} = {float(mp.log1p(OVERLAP * setting.seam))!r}\n"
             source += f"Z{suffix} = {float(setting.z)}\n"
+            source += f"OVERLAP{suffix} = {OVERLAP}\n"
             source += f"X{suffix} = ({low}, {high})\n"
             for name, table in pieces.items():
-                source += f"# at most {setting.tolerance:.1e} from the function fitted\n"
+                inner = setting.tolerance / (16 if name in ("MASS", "SCORE") else 1)
+                source += f"# {name.lower()}: at most {inner:.1e} from the function fitted\n"
                 source += chebyshev.literal_2d(name + suffix, table, setting.dtype)
             for name, series in noise(setting).items():
                 source += chebyshev.literal(name + suffix, series, setting.dtype)

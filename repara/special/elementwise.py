@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,6 +14,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 Tangent = Array | SymbolicZero
+Outputs = tuple[Array, ...]
 T = TypeVar("T")
 
 
@@ -47,11 +49,14 @@ def as_floats(name: str, *arguments: ArrayLike) -> list[Array]:
     return [jnp.reshape(x, (1,) * (rank - x.ndim) + x.shape) for x in arrays]
 
 
-def tangent_sum(shape: tuple[int, ...], *pairs: tuple[Array | None, Tangent]) -> Array:
+def tangent_sum(
+    shape: tuple[int, ...], dtype: jnp.dtype, *pairs: tuple[Array | None, Tangent]
+) -> Array:
     """Sum of derivative x tangent over the arguments whose tangent is not known to be zero.
 
     Args:
         shape: The shape of the function's value.
+        dtype: Its dtype.
         *pairs: A derivative and a tangent for each argument. The derivative is not used, and may be
             None, where `is_zero` says that the tangent is.
 
@@ -65,7 +70,7 @@ def tangent_sum(shape: tuple[int, ...], *pairs: tuple[Array | None, Tangent]) ->
         term = derivative * tangent
         total = term if total is None else total + term
     if total is None:
-        return jnp.zeros(shape, pairs[0][1].dtype)
+        return jnp.zeros(shape, dtype)
     return jnp.broadcast_to(total, shape)
 
 
@@ -79,7 +84,10 @@ def pointwise(f: Callable[..., Array]) -> Callable[..., Array]:
 
     The tangent is sum_i df/dx_i x_dot_i with df/dx_i from one forward pass through `f`; so backward
     differentiation keeps one array an argument, not every step of every polynomial, and arguments
-    that are not differentiated cost nothing. Derivatives of derivatives go through `f` again.
+    that are not differentiated cost nothing. The coefficients are such functions themselves, so that
+    derivatives of any order, forward and backward, are made of forward passes only. First derivatives
+    in all arguments come from one loop; higher ones argument by argument, as the unrolled steps of
+    all of them together are too many for the compiler's memory.
 
     Args:
         f: Elementwise in arguments of one rank and dtype whose shapes broadcast.
@@ -88,32 +96,78 @@ def pointwise(f: Callable[..., Array]) -> Callable[..., Array]:
         A function like `f`.
     """
 
-    @jax.custom_jvp
-    def wrapped(*primals: Array) -> Array:
-        return isolated(lambda *xs: (f(*xs),), *primals)[0]
+    @functools.cache
+    def family(orders: tuple[int, ...]) -> Callable[..., Outputs]:
+        """The value and its derivatives in every subset of `orders`, as 2^len(orders) outputs."""
+        outputs = functools.reduce(lambda g, i: _with_slopes(g, (i,)), orders, _as_tuple(f))
 
-    def rule(primals: tuple[Array, ...], tangents: tuple[Tangent, ...]) -> tuple[Array, Array]:
-        active = [i for i, tangent in enumerate(tangents) if not is_zero(tangent)]
+        def slopes(active: tuple[int, ...], *xs: Array) -> list[Outputs]:
+            count = 2 ** len(orders)
+            return [family((*orders, i))(*xs)[count:] for i in active]
 
-        def value_and_derivatives(*xs: Array) -> tuple[Array, ...]:
-            shape = jnp.broadcast_shapes(*(x.shape for x in xs))
-            outputs: list[Array] = []
-            for i in active:
-                value, derivative = jax.jvp(
-                    lambda x, i=i: f(*xs[:i], x, *xs[i + 1 :]), (xs[i],), (jnp.ones_like(xs[i]),)
-                )
-                outputs = [value, *outputs[1:], jnp.broadcast_to(derivative, shape)]
-            return tuple(outputs)
+        return _custom(outputs, slopes, None if orders else jointly)
 
-        if not active:
-            value = wrapped(*primals)
-            return value, jnp.zeros_like(value)
-        value, *found = isolated(value_and_derivatives, *primals)
-        pairs = zip(found, (tangents[i] for i in active), strict=True)
-        return value, tangent_sum(value.shape, *pairs)
+    @functools.cache
+    def jointly(active: tuple[int, ...]) -> Callable[..., Outputs]:
+        """The value and its first derivatives in all of `active`."""
 
-    wrapped.defjvp(rule, symbolic_zeros=True)
-    return wrapped
+        def slopes(moving: tuple[int, ...], *xs: Array) -> list[Outputs]:
+            columns = []
+            for j in moving:
+                parts = [family((i, j))(*xs) for i in active]
+                columns.append((parts[0][2], *(part[3] for part in parts)))
+            return columns
+
+        return _custom(_with_slopes(_as_tuple(f), active), slopes, None)
+
+    return lambda *xs: family(())(*xs)[0]
+
+
+def _custom(
+    f: Callable[..., Outputs],
+    slopes: Callable[..., list[Outputs]],
+    jointly: Callable[[tuple[int, ...]], Callable[..., Outputs]] | None,
+) -> Callable[..., Outputs]:
+    """f with its derivatives from `slopes(active, *xs)`, or with its value from `jointly(active)`."""
+    # Compiled as such, so that a call outside jit is traced once a shape and not once a call.
+    own = jax.custom_jvp(jax.jit(lambda *xs: isolated(f, *xs)))
+
+    def rule(primals: Outputs, tangents: tuple[Tangent, ...]) -> tuple[Outputs, Outputs]:
+        active = tuple(i for i, tangent in enumerate(tangents) if not is_zero(tangent))
+        if jointly is not None and active:
+            value, *found = jointly(active)(*primals)
+            values: Outputs = (value,)
+            columns = [(slope,) for slope in found]
+        else:
+            values = own(*primals)
+            columns = slopes(active, *primals)
+        dots = []
+        for k, value in enumerate(values):
+            pairs = ((column[k], tangents[i]) for column, i in zip(columns, active, strict=True))
+            dots.append(tangent_sum(value.shape, value.dtype, *pairs))
+        return values, tuple(dots)
+
+    own.defjvp(rule, symbolic_zeros=True)
+    return own
+
+
+def _as_tuple(f: Callable[..., Array]) -> Callable[..., Outputs]:
+    return lambda *xs: (jnp.broadcast_to(f(*xs), jnp.broadcast_shapes(*(x.shape for x in xs))),)
+
+
+def _with_slopes(f: Callable[..., Outputs], active: tuple[int, ...]) -> Callable[..., Outputs]:
+    """The outputs of f, then their derivatives in the first of `active`, in the second, ..."""
+
+    def outputs(*xs: Array) -> Outputs:
+        values: Outputs = ()
+        slopes: list[Array] = []
+        for i in active:
+            along = (jnp.ones_like(xs[i]),)
+            values, slope = jax.jvp(lambda x, i=i: f(*xs[:i], x, *xs[i + 1 :]), (xs[i],), along)
+            slopes += slope
+        return (*values, *slopes)
+
+    return outputs
 
 
 def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Array, ...]:

@@ -156,7 +156,7 @@ def gamma_normal_score(z: ArrayLike, concentration: ArrayLike) -> Array:
 
 
 def _minus_log_ndtr(eps: Array) -> Array:
-    """-log Phi(eps) within the fitted range: one exponential, where `log_ndtr` also takes logarithms."""
+    """-log Phi(eps) within the fitted range, with one exponential and no logarithm."""
     left, right, least = by_dtype(
         eps,
         (fitted.LEFT_FLOAT32, fitted.RIGHT_FLOAT32, fitted.S_FLOAT32),
@@ -206,7 +206,7 @@ def _small(eps: Array, a: Array) -> tuple[Array, Array, Array]:
 def _large(eps: Array, a: Array) -> Array:
     """L = log(z / a) for a >= seam: powers of w = 1/a outside, of eps inside.
 
-    Only the few outer steps depend on the concentration, and so its derivative costs next to nothing.
+    Only the few outer steps depend on the concentration; its derivative costs next to nothing.
     """
     even, odd = by_dtype(
         a,

@@ -1,7 +1,7 @@
 """The normal distribution far into its tails: log CDF, quantiles, the truncated quantile.
 
 Everything rests on Mills' ratio m(x) = Phi(-x) / phi(x), which is smooth, positive and between
-1/(x + 1) and 1.26 for x >= 0: m(x) = t M(t), t = 4 / (4 + x), with M a fitted polynomial over all of
+1/(x + 1) and 1.26 for x >= 0: m(x) = t M(t), t = 4 / (4 + x), with M a fitted polynomial over
 [0, infinity). No density is divided by a tail that underflows.
 """
 
@@ -76,8 +76,8 @@ def _tail_quantile(log_tail: Array) -> Array:
     """The x >= 0 with log Phi(-x) = log_tail <= log(1/2): a start and a fixed number of steps.
 
     With l = -log_tail and s = sqrt(2 l), l = x^2 / 2 + log(x sqrt(2 pi)) + ... gives
-    x = s - log(s sqrt(2 pi)) / s; the denominator s - 0.304 / s makes x = 0 at l = log 2, and the start
-    is then within 0.06 everywhere. Halley's step for g(x) = -log Phi(-x) - l, where g' = 1/m and
+    x = s - log(s sqrt(2 pi)) / s; the denominator s - 0.304 / s makes x = 0 at l = log 2,
+    and the start is then within 0.06 everywhere. Halley's step for g(x) = -log Phi(-x) - l, where g' = 1/m and
     g'' = g' (g' - x), triples the digits: two steps for float32, three for float64.
     """
     l = -log_tail  # noqa: E741
@@ -101,7 +101,7 @@ def ndtri_exp(log_p: ArrayLike) -> Array:
 
     Returns:
         The values, like log_p; right to rounding for probabilities that underflow (log_p = -1e6 is
-        1,414 scales out) and for those that round to 1 (log_p = -1e-30). -inf gives -inf, 0 gives inf,
+        1,414 scales out) and for those that round to 1 (log_p = -1e-30). -inf gives -inf, 0 inf,
         a positive log_p NaN.
 
     Raises:

@@ -61,7 +61,7 @@ def _horner_rows_jvp(
     rows: Rows, primals: tuple[Array, Array], tangents: tuple[Tangent, Tangent]
 ) -> tuple[Array, Array]:
     value, *gradient = horner_rows_and_gradient(rows, *primals)
-    return value, tangent_sum(value.shape, *zip(gradient, tangents, strict=True))
+    return value, tangent_sum(value.shape, value.dtype, *zip(gradient, tangents, strict=True))
 
 
 def horner_rows_and_gradient(rows: Rows, x: Array, y: Array) -> tuple[Array, Array, Array]:

@@ -133,7 +133,7 @@ def _right_jvp(
         )
         by_high = u * jnp.where(far, in_tail, ratio(high))
     coefficients = (by_eps, by_low, by_high)
-    return z, tangent_sum(z.shape, *zip(coefficients, tangents, strict=True))
+    return z, tangent_sum(z.shape, z.dtype, *zip(coefficients, tangents, strict=True))
 
 
 _right.defjvp(_right_jvp, symbolic_zeros=True)

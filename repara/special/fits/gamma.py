@@ -114,7 +114,7 @@ class Setting(NamedTuple):
         tolerance: Bound on the absolute error of R and w M, which is the relative error of z; that
         of S
             and T, which the tails of P and Q multiply, is a sixteenth of it.
-        count: Chebyshev nodes a side.
+        grid: Chebyshev nodes a side.
     """
 
     dtype: str
@@ -124,7 +124,7 @@ class Setting(NamedTuple):
     z: int
     x: tuple[float, float]
     tolerance: float
-    count: int
+    grid: int
 
 
 SETTINGS = (
@@ -151,7 +151,7 @@ def small(setting: Setting) -> chebyshev.Table:
         log_lower = a * mp.log(-mp.expm1(-m))
         return log_quantile(a, log_lower, mp.log(-mp.expm1(log_lower))) - mp.log(m)
 
-    table = _table(f, setting.count)
+    table = _table(f, setting.grid)
     return chebyshev.monomials_2d(chebyshev.truncated(table, setting.tolerance))
 
 
@@ -165,7 +165,7 @@ def large(setting: Setting) -> tuple[chebyshev.Table, chebyshev.Table]:
         log_z = log_quantile_at_noise(a, setting.noise * x * mp.sign(y))
         return (log_z - mp.log(a) - setting.noise * x * scale * y) * a
 
-    table = _table(f, setting.count)
+    table = _table(f, setting.grid)
     even = [[v * ((i + j) % 2 == 0) for j, v in enumerate(row)] for i, row in enumerate(table)]
     powers = chebyshev.monomials_2d(chebyshev.truncated(even, setting.tolerance * least))
     by_root = [
@@ -196,7 +196,7 @@ def mass(setting: Setting) -> chebyshev.Table:
         lower, _ = log_tails(a, mp.log(z))
         return mp.log(z) - mp.log(-mp.log(-mp.expm1(lower / a)))
 
-    table = _table(f, setting.count)
+    table = _table(f, setting.grid)
     return chebyshev.monomials_2d(chebyshev.truncated(table, setting.tolerance / 16))
 
 
@@ -224,7 +224,7 @@ def residual(setting: Setting) -> chebyshev.Table:
         x, a = low + (high - low) * (1 + s) / 2, 2 / (OVERLAP * (1 + y))
         return (score(a, x + mp.log(a)) / mp.sqrt(a) - _eta(x)) * a
 
-    table = _table(f, setting.count)
+    table = _table(f, setting.grid)
     return chebyshev.monomials_2d(chebyshev.truncated(table, setting.tolerance / 16))
 
 

@@ -39,9 +39,8 @@ def as_floats(name: str, *arguments: ArrayLike) -> list[Array]:
         >>> [v.shape for v in as_floats("f", jnp.ones((2, 3)), jnp.ones(3), 1.0)]
         [(2, 3), (1, 3), (1, 1)]
     """
-    dtype = jnp.result_type(*arguments)
-    if jnp.issubdtype(dtype, jnp.integer) or dtype == jnp.bool_:
-        dtype = jnp.result_type(float)
+    inexact = [x for x in arguments if jnp.issubdtype(jnp.result_type(x), jnp.inexact)]
+    dtype = jnp.result_type(*inexact) if inexact else jnp.result_type(float)
     if dtype not in (jnp.float32, jnp.float64):
         raise TypeError(f"{name} computes in float32 or float64, got {dtype}; cast to one of them.")
     arrays = [jnp.asarray(x, dtype=dtype) for x in arguments]
@@ -84,10 +83,10 @@ def pointwise(f: Callable[..., Array]) -> Callable[..., Array]:
 
     The tangent is sum_i df/dx_i x_dot_i with df/dx_i from one forward pass through `f`; so backward
     differentiation keeps one array an argument, not every step of every polynomial, and arguments
-    that are not differentiated cost nothing. The coefficients are such functions themselves, so that
-    derivatives of any order, forward and backward, are made of forward passes only. First derivatives
-    in all arguments come from one loop; higher ones argument by argument, as the unrolled steps of
-    all of them together are too many for the compiler's memory.
+    that are not differentiated cost nothing. The coefficients are such functions themselves, so
+    that derivatives of any order, forward and backward, are made of forward passes only. First
+    derivatives in all arguments come from one loop; higher ones argument by argument, as the
+    unrolled steps of all of them together are too many for the compiler's memory.
 
     Args:
         f: Elementwise in arguments of one rank and dtype whose shapes broadcast.
@@ -128,7 +127,7 @@ def _custom(
     slopes: Callable[..., list[Outputs]],
     jointly: Callable[[tuple[int, ...]], Callable[..., Outputs]] | None,
 ) -> Callable[..., Outputs]:
-    """f with its derivatives from `slopes(active, *xs)`, or with its value from `jointly(active)`."""
+    """A copy of f whose derivatives are `slopes(active, *xs)`, or come from `jointly(active)`."""
     # Compiled as such, so that a call outside jit is traced once a shape and not once a call.
     own = jax.custom_jvp(jax.jit(lambda *xs: isolated(f, *xs)))
 
@@ -137,7 +136,7 @@ def _custom(
         if jointly is not None and active:
             value, *found = jointly(active)(*primals)
             values: Outputs = (value,)
-            columns = [(slope,) for slope in found]
+            columns: list[Outputs] = [(slope,) for slope in found]
         else:
             values = own(*primals)
             columns = slopes(active, *primals)

@@ -77,8 +77,8 @@ def _tail_quantile(log_tail: Array) -> Array:
 
     With l = -log_tail and s = sqrt(2 l), l = x^2 / 2 + log(x sqrt(2 pi)) + ... gives
     x = s - log(s sqrt(2 pi)) / s; the denominator s - 0.304 / s makes x = 0 at l = log 2,
-    and the start is then within 0.06 everywhere. Halley's step for g(x) = -log Phi(-x) - l, where g' = 1/m and
-    g'' = g' (g' - x), triples the digits: two steps for float32, three for float64.
+    and the start is then within 0.06 everywhere. Halley's step for g(x) = -log Phi(-x) - l, where
+    g' = 1/m and g'' = g' (g' - x), triples the digits: two steps for float32, three for float64.
     """
     l = -log_tail  # noqa: E741
     s = jnp.sqrt(2 * l)

@@ -58,7 +58,7 @@ def truncated_normal_quantile(eps: ArrayLike, low: ArrayLike, high: ArrayLike) -
 def _parts(eps: Array, low: Array, high: Array) -> tuple[Array, Array, Array, Array]:
     """1 - u, u; for low >= 0 also -log rho, rho = Phi(-high) / Phi(-low), and r = 1 - u + u rho."""
     rest, u = jnp.exp(_log_ndtr(-eps)), jnp.exp(_log_ndtr(eps))
-    low = jnp.maximum(low, 0.0)
+    low = jnp.where(low >= 0, low, 0.0)  # not maximum: half a derivative at 0
     width = high - low
     narrow = width < 1
     near = jnp.where(narrow, width, 0.5)
@@ -89,7 +89,9 @@ def _right(eps: Array, low: Array, high: Array) -> Array:
     z = jnp.where(left, outer, -outer)
     # In the middle Phi(z) - 1/2 keeps the digits of a small z.
     root = np.sqrt(0.5).item()
-    middle = rest * jax.lax.erf(root * low) + u * jax.lax.erf(root * high)
+    below, above = jax.lax.erf(root * low), jax.lax.erf(root * high)
+    mixed = 0.5 * (below + above) + 0.5 * jax.lax.erf(root * eps) * (above - below)
+    middle = jnp.where(low < 0, mixed, rest * below + u * above)
     centre = valid & (jnp.abs(middle) < 0.7)
     z = jnp.where(centre, jax.lax.erf_inv(jnp.where(centre, middle, 0.0)) / root, z)
     # Rounding alone could put z outside; noise at +-inf is exactly at a bound.
@@ -105,7 +107,7 @@ def _right_jvp(
     z = _right(eps, low, high)
     rest, u, drop, r = _parts(eps, low, high)
     far = low >= 0
-    tail = mills(jnp.where(far, jnp.maximum(z, low), 0.0)) / r
+    tail = mills(jnp.where(far, z, 0.0)) / r
     base, cap = jnp.where(far, low, 0.0), jnp.where(high < jnp.inf, high, 1.0)
     # An interval with zero inside: exp((z^2 - low^2) / 2), exponents of a few tens at most.
     inside = jnp.where(far, 0.0, z)
@@ -128,9 +130,7 @@ def _right_jvp(
     if not is_zero(tangents[1]):
         by_low = rest * jnp.where(far, tail / mills(base), ratio(low))
     if not is_zero(tangents[2]):
-        in_tail = jnp.where(high < jnp.inf, tail / mills(jnp.maximum(cap, 0.0)), 0.0) * jnp.exp(
-            -drop
-        )
+        in_tail = jnp.where(high < jnp.inf, tail / mills(cap), 0.0) * jnp.exp(-drop)
         by_high = u * jnp.where(far, in_tail, ratio(high))
     coefficients = (by_eps, by_low, by_high)
     return z, tangent_sum(z.shape, z.dtype, *zip(coefficients, tangents, strict=True))

@@ -1,7 +1,7 @@
 """Values and derivatives to 50 digits in mpmath, and what errors are measured against them.
 
-The derivatives are central differences of values with 60 digits: with a step of 1e-10 relative they have
-19 correct digits.
+The derivatives are central differences of values with 60 digits: with a step of 1e-10 relative
+they have 19 correct digits.
 """
 
 import mpmath as mp
@@ -33,12 +33,12 @@ def gamma_quantile(a, eps):
 
 
 def relative_error(found, true, scale=None):
-    """|found - true| / scale, element by element, in exact arithmetic; NaN or inf where found is."""
+    """|found - true| / scale, element by element, exactly; inf where found is not finite."""
     scale = true if scale is None else scale
     found = np.ravel(np.asarray(found, np.float64))
     return np.array(
         [
-            float(abs(mp.mpf(float(f)) - t) / abs(s)) if np.isfinite(f) else np.inf
+            float(abs(mp.mpf(float(f)) - t) / (abs(s) or 1)) if np.isfinite(f) else np.inf
             for f, t, s in zip(found, true, scale, strict=True)
         ]
     )

@@ -109,7 +109,7 @@ def ndtri_exp(log_p: ArrayLike) -> Array:
 
     Example:
         >>> float(ndtri_exp(-1e4))
-        -141.38...
+        -141.37...
     """
     (log_p,) = as_floats("ndtri_exp", log_p)
     return _ndtri_exp(log_p)

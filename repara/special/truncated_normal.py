@@ -52,7 +52,7 @@ def truncated_normal_quantile(eps: ArrayLike, low: ArrayLike, high: ArrayLike) -
     flip = low + high < 0
     sign = jnp.where(flip, -1.0, 1.0).astype(eps.dtype)
     bounds = jnp.where(flip, -high, low), jnp.where(flip, -low, high)
-    return sign * _right(sign * eps, *bounds)
+    return sign * _compiled(sign * eps, *bounds)
 
 
 def _parts(eps: Array, low: Array, high: Array) -> tuple[Array, Array, Array, Array]:
@@ -137,3 +137,5 @@ def _right_jvp(
 
 
 _right.defjvp(_right_jvp, symbolic_zeros=True)
+# Many small steps: outside jit they would be compiled one by one.
+_compiled = jax.jit(_right)

@@ -52,11 +52,12 @@ def test_log_ndtr_against_mpmath(dtype):
         slope = [-h * (h + v) for h, v in zip(hazard, exact, strict=True)]
         # for x > 0 the condition number is x^2
         condition = np.maximum(x, 0) ** 2
-        assert np.max(reference.relative_error(log_ndtr(x), true) / (32 + 2 * condition)) < unit
+        assert np.max(reference.relative_error(log_ndtr(x), true) / (16 + 2 * condition)) < unit
         first = reference.relative_error(derivative(log_ndtr, 1)(x), hazard)
         assert np.max(first / (16 + condition)) < unit
         second = reference.relative_error(derivative(log_ndtr, 2)(x), slope)
-        assert np.max(second / (32 + condition)) < unit
+        # the derivative of a fit is worst at its end, here x = 0
+        assert np.max(second / (64 + condition)) < unit
 
 
 def test_ndtri_exp_against_mpmath(dtype):

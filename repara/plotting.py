@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["bars", "curves", "image_grid", "latent_scatter", "save"]
+__all__ = ["bars", "curves", "grouped_bars", "image_grid", "latent_scatter", "save", "tile"]
 
 _STYLE: Any = {
     "axes.spines.top": False,
@@ -169,6 +169,42 @@ def bars(
         axes.set_ylabel(ylabel)
         axes.set_title(title)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        return save(figure, path)
+
+
+def grouped_bars(
+    path: str | os.PathLike,
+    groups: Mapping[str, Sequence[float]],
+    ticks: Sequence[str],
+    *,
+    ylabel: str,
+    title: str,
+) -> Path:
+    """Draws several series as bars side by side, on a logarithmic scale.
+
+    Args:
+      path: the PNG to write.
+      groups: series label -> one positive number a tick, NaN where there is none.
+      ticks: the labels along the horizontal axis.
+      ylabel: the label of the vertical axis.
+      title: above the axes.
+
+    Returns:
+      The path.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure = _figure(9.0, 4.0)
+        axes = figure.subplots()
+        width = 0.8 / len(groups)
+        for n, (label, heights) in enumerate(groups.items()):
+            offset = (n - len(groups) / 2 + 0.5) * width
+            axes.bar(np.arange(len(ticks)) + offset, heights, width, label=label)
+        axes.legend(ncols=len(groups))
+        axes.set_yscale("log")
+        axes.set_ylabel(ylabel)
+        axes.set_title(title)
+        axes.set_xticks(np.arange(len(ticks)), ticks)
+        axes.grid(axis="x", visible=False)
         return save(figure, path)
 
 

@@ -1,0 +1,217 @@
+"""What the elementwise functions share: argument checks, derivatives, one loop for the outputs."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.custom_derivatives import SymbolicZero
+from jax.typing import ArrayLike
+
+Tangent = Array | SymbolicZero
+Outputs = tuple[Array, ...]
+T = TypeVar("T")
+
+
+def as_floats(name: str, *arguments: ArrayLike) -> list[Array]:
+    """The arguments as arrays of one floating-point dtype and one rank, ready to broadcast.
+
+    Axes of length 1 are put in front, so that no rank is promoted later on; lengths stay, so that
+    what depends on a small argument alone is computed on that alone.
+
+    Args:
+        name: The calling function, for the error.
+        *arguments: Numbers or arrays whose shapes broadcast; integers become the default float.
+
+    Returns:
+        Arrays of equal rank, float32 or float64.
+
+    Raises:
+        TypeError: If the common dtype is not float32 or float64.
+        ValueError: If the shapes do not broadcast.
+
+    Example:
+        >>> [v.shape for v in as_floats("f", jnp.ones((2, 3)), jnp.ones(3), 1.0)]
+        [(2, 3), (1, 3), (1, 1)]
+    """
+    inexact = [x for x in arguments if jnp.issubdtype(jnp.result_type(x), jnp.inexact)]
+    dtype = jnp.result_type(*inexact) if inexact else jnp.result_type(float)
+    if dtype not in (jnp.float32, jnp.float64):
+        raise TypeError(f"{name} computes in float32 or float64, got {dtype}; cast to one of them.")
+    arrays = [jnp.asarray(x, dtype=dtype) for x in arguments]
+    rank = len(jnp.broadcast_shapes(*(x.shape for x in arrays)))
+    return [jnp.reshape(x, (1,) * (rank - x.ndim) + x.shape) for x in arrays]
+
+
+def tangent_sum(
+    shape: tuple[int, ...], dtype: jnp.dtype, *pairs: tuple[Array | None, Tangent]
+) -> Array:
+    """Sum of derivative x tangent over the arguments whose tangent is not known to be zero.
+
+    Args:
+        shape: The shape of the function's value.
+        dtype: Its dtype.
+        *pairs: A derivative and a tangent for each argument. The derivative is not used, and may be
+            None, where `is_zero` says that the tangent is.
+
+    Returns:
+        The tangent of the value.
+    """
+    total: Array | None = None
+    for derivative, tangent in pairs:
+        if derivative is None or isinstance(tangent, SymbolicZero):
+            continue
+        term = derivative * tangent
+        total = term if total is None else total + term
+    if total is None:
+        return jnp.zeros(shape, dtype)
+    return jnp.broadcast_to(total, shape)
+
+
+def is_zero(tangent: Tangent) -> bool:
+    """Whether a tangent in a custom rule (`symbolic_zeros=True`) is known to be zero."""
+    return isinstance(tangent, SymbolicZero)
+
+
+def pointwise(f: Callable[..., Array]) -> Callable[..., Array]:
+    """Makes the derivatives of an elementwise function coefficients computed beside its value.
+
+    The tangent is sum_i df/dx_i x_dot_i with df/dx_i from one forward pass through `f`; so backward
+    differentiation keeps one array an argument, not every step of every polynomial, and arguments
+    that are not differentiated cost nothing. The coefficients are such functions themselves, so
+    that derivatives of any order, forward and backward, are made of forward passes only. First
+    derivatives in all arguments come from one loop; higher ones argument by argument, as the
+    unrolled steps of all of them together are too many for the compiler's memory.
+
+    Args:
+        f: Elementwise in arguments of one rank and dtype whose shapes broadcast.
+
+    Returns:
+        A function like `f`.
+    """
+
+    @functools.cache
+    def family(orders: tuple[int, ...]) -> Callable[..., Outputs]:
+        """The value and its derivatives in every subset of `orders`, as 2^len(orders) outputs."""
+        outputs = functools.reduce(lambda g, i: _with_slopes(g, (i,)), orders, _as_tuple(f))
+
+        def slopes(active: tuple[int, ...], *xs: Array) -> list[Outputs]:
+            count = 2 ** len(orders)
+            return [family((*orders, i))(*xs)[count:] for i in active]
+
+        return _custom(outputs, slopes, None if orders else jointly)
+
+    @functools.cache
+    def jointly(active: tuple[int, ...]) -> Callable[..., Outputs]:
+        """The value and its first derivatives in all of `active`."""
+
+        def slopes(moving: tuple[int, ...], *xs: Array) -> list[Outputs]:
+            columns = []
+            for j in moving:
+                parts = [family((i, j))(*xs) for i in active]
+                columns.append((parts[0][2], *(part[3] for part in parts)))
+            return columns
+
+        return _custom(_with_slopes(_as_tuple(f), active), slopes, None)
+
+    return lambda *xs: family(())(*xs)[0]
+
+
+def _custom(
+    f: Callable[..., Outputs],
+    slopes: Callable[..., list[Outputs]],
+    jointly: Callable[[tuple[int, ...]], Callable[..., Outputs]] | None,
+) -> Callable[..., Outputs]:
+    """A copy of f whose derivatives are `slopes(active, *xs)`, or come from `jointly(active)`."""
+    # Compiled as such, so that a call outside jit is traced once a shape and not once a call.
+    own = jax.custom_jvp(jax.jit(lambda *xs: isolated(f, *xs)))
+
+    def rule(primals: Outputs, tangents: tuple[Tangent, ...]) -> tuple[Outputs, Outputs]:
+        active = tuple(i for i, tangent in enumerate(tangents) if not is_zero(tangent))
+        if jointly is not None and active:
+            value, *found = jointly(active)(*primals)
+            values: Outputs = (value,)
+            columns: list[Outputs] = [(slope,) for slope in found]
+        else:
+            values = own(*primals)
+            columns = slopes(active, *primals)
+        dots = []
+        for k, value in enumerate(values):
+            pairs = ((column[k], tangents[i]) for column, i in zip(columns, active, strict=True))
+            dots.append(tangent_sum(value.shape, value.dtype, *pairs))
+        return values, tuple(dots)
+
+    own.defjvp(rule, symbolic_zeros=True)
+    return own
+
+
+def _as_tuple(f: Callable[..., Array]) -> Callable[..., Outputs]:
+    return lambda *xs: (jnp.broadcast_to(f(*xs), jnp.broadcast_shapes(*(x.shape for x in xs))),)
+
+
+def _with_slopes(f: Callable[..., Outputs], active: tuple[int, ...]) -> Callable[..., Outputs]:
+    """The outputs of f, then their derivatives in the first of `active`, in the second, ..."""
+
+    def outputs(*xs: Array) -> Outputs:
+        values: Outputs = ()
+        slopes: list[Array] = []
+        for i in active:
+            along = (jnp.ones_like(xs[i]),)
+            values, slope = jax.jvp(lambda x, i=i: f(*xs[:i], x, *xs[i + 1 :]), (xs[i],), along)
+            slopes += slope
+        return (*values, *slopes)
+
+    return outputs
+
+
+def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Array, ...]:
+    """f(*arguments), compiled on a CPU apart from what makes its arguments and uses its results.
+
+    XLA on a CPU makes a loop for every array that leaves a fused computation and evaluates again in
+    each whatever it counts as cheap: long polynomials several times, normal noise in each loop that
+    reads it; measured, two to four times the work. Two things stop it. A conditional is not fused
+    across, and its predicate here is true but the compiler cannot know; an optimization barrier is
+    removed before fusion and does nothing. And two real arrays that leave as one complex array
+    leave from one loop. Where the predicate is batched by `vmap` both vanish, and only speed is
+    lost. Other platforms fuse several outputs and need neither.
+
+    Args:
+        f: From arrays to real arrays of one common shape and dtype.
+        *arguments: Arrays.
+
+    Returns:
+        What f returns.
+    """
+    shapes = jax.eval_shape(f, *arguments)
+    first = max(arguments, key=lambda x: x.size)
+    if math.prod(shapes[0].shape) < 2 or first.size == 0:
+        return f(*arguments)
+
+    def packed(*xs: Array) -> tuple[Array, ...]:
+        outputs = f(*xs)
+        pairs = zip(outputs[0::2], outputs[1::2], strict=False)
+        return (*(jax.lax.complex(*pair) for pair in pairs), *outputs[len(outputs) // 2 * 2 :])
+
+    def on_cpu(*xs: Array) -> tuple[Array, ...]:
+        bits = jnp.int32 if first.dtype == jnp.float32 else jnp.int64
+        corner = jax.lax.slice(first, (0,) * first.ndim, (1,) * first.ndim).reshape(())
+        true = (jax.lax.bitcast_convert_type(corner, bits) | 1) != 0
+        blank = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(packed, *xs))
+        results = jax.lax.cond(true, packed, lambda *_: blank, *xs)
+        parts: list[Array] = []
+        for result in results:
+            complex_pair = jnp.iscomplexobj(result)
+            parts += [jax.lax.real(result), jax.lax.imag(result)] if complex_pair else [result]
+        return tuple(parts)
+
+    return jax.lax.platform_dependent(*arguments, cpu=on_cpu, default=f)
+
+
+def by_dtype(x: Array, single: T, double: T) -> T:
+    """`single` for a float32 x, `double` for a float64 one."""
+    return single if x.dtype == jnp.float32 else double

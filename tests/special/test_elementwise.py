@@ -1,0 +1,67 @@
+import doctest
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from repara.special import elementwise, gamma, normal, polynomial, truncated_normal
+
+
+@pytest.mark.parametrize("module", [elementwise, gamma, normal, polynomial, truncated_normal])
+def test_examples(module):
+    result = doctest.testmod(module, extraglobs={"jnp": jnp}, optionflags=doctest.ELLIPSIS)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_horner_rows_differentiates_itself():
+    rows = ((1.0, 2.0, 3.0), (0.5,), (0.0, -1.0))
+    x, y = jnp.array([0.3, -2.0]), jnp.array([1.5, 0.2])
+    by_hand = 1 + 2 * y + 3 * y * y + 0.5 * x - x * x * y
+    np.testing.assert_allclose(polynomial.horner_rows(rows, x, y), by_hand, rtol=1e-6)
+    value = lambda x, y: jnp.sum(polynomial.horner_rows(rows, x, y))  # noqa: E731
+    np.testing.assert_allclose(jax.grad(value)(x, y), 0.5 - 2 * x * y, rtol=1e-6)
+    np.testing.assert_allclose(jax.grad(value, 1)(x, y), 2 + 6 * y - x * x, rtol=1e-6)
+
+
+def test_pointwise_derivatives_of_every_order_and_mode():
+    f = elementwise.pointwise(lambda x, y: jnp.sin(x) * y**3)
+    x, y = jnp.array([[0.3, -2.0, 1.0]]), jnp.array([[1.5], [0.2]])
+    total = lambda x, y: jnp.sum(f(x, y))  # noqa: E731
+    np.testing.assert_allclose(jax.grad(total, 1)(x, y), 3 * y**2 * jnp.sum(jnp.sin(x)), rtol=1e-5)
+    by_x = jax.grad(total)
+    mixed = jax.jvp(lambda y: by_x(x, y), (y,), (jnp.ones_like(y),))[1]
+    np.testing.assert_allclose(mixed, jnp.sum(3 * y**2) * jnp.cos(x), rtol=1e-5)
+    third = jax.grad(lambda x: jnp.sum(jax.grad(lambda x: jnp.sum(by_x(x, y)))(x)))(x)
+    np.testing.assert_allclose(third, -jnp.sum(y**3) * jnp.cos(x), rtol=1e-5)
+    np.testing.assert_allclose(jax.vmap(f)(x, x), f(x, x), rtol=1e-6)
+    both = jax.jit(jax.hessian(total, (0, 1)))(x, y)
+    np.testing.assert_allclose(both[0][1][0, 1, 0, 0], 3 * 1.5**2 * np.cos(-2.0), rtol=1e-5)
+
+
+def test_a_second_call_compiles_nothing():
+    x = jnp.linspace(0.1, 1, 50)
+    gamma.gamma_quantile(x, x)
+    with jax.no_tracing():
+        gamma.gamma_quantile(x, x)
+
+
+def test_isolated_gives_what_the_function_gives():
+    f = lambda x, y: (x + y, x * y, x - y)  # noqa: E731
+    for shape in ((), (0,), (5,), (2, 3)):
+        x, y = jnp.ones(shape), jnp.full(shape, jnp.nan)
+        for found, true in zip(
+            jax.jit(elementwise.isolated, static_argnums=0)(f, x, y), f(x, y), strict=True
+        ):
+            np.testing.assert_array_equal(found, true)
+
+
+def test_as_floats_refuses_and_reshapes():
+    with pytest.raises(TypeError, match="bfloat16"):
+        elementwise.as_floats("f", jnp.ones(2, jnp.bfloat16))
+    with pytest.raises(ValueError, match="broadcast"):
+        elementwise.as_floats("f", jnp.ones(2), jnp.ones(3))
+    x, y, n = elementwise.as_floats("f", jnp.ones((2, 3)), 1.0, jnp.arange(3))
+    assert (x.shape, y.shape, n.shape) == ((2, 3), (1, 1), (1, 3))
+    assert n.dtype == jnp.float32

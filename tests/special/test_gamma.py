@@ -1,0 +1,266 @@
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+from scipy import special
+
+from repara.special import (
+    gamma_normal_score,
+    gamma_quantile,
+    log_gamma_quantile,
+    log_gammainc,
+    log_gammaincc,
+)
+from repara.special.fits import gamma as gamma_fit
+from tests.special import reference
+
+SEAM = {"float32": 8.0, "float64": 16.0}
+NOISE = {"float32": 5.0, "float64": 8.0}
+
+
+def grid(dtype, concentrations, noise):
+    """A log-spaced grid with both sides of the seam, and random points; as float arrays."""
+    rng = np.random.default_rng(20261122)
+    a = np.concatenate(
+        [np.logspace(-4, 6, concentrations), SEAM[dtype] * (1 + np.array([-1e-6, 1e-6]))]
+    )
+    eps = np.linspace(-NOISE[dtype], NOISE[dtype], noise)
+    random = np.stack([10 ** rng.uniform(-4, 6, 40), rng.normal(size=40)])
+    points = np.concatenate([np.stack(np.meshgrid(a, eps)).reshape(2, -1), random], axis=1)
+    return points.astype(dtype)
+
+
+def elementwise(f, argnum, order):
+    """The order-th derivative of an elementwise function of two arrays."""
+    for _ in range(order):
+        f = jax.grad(lambda *args, f=f: jnp.sum(f(*args)), argnum)
+    return jax.jit(f)
+
+
+@pytest.mark.parametrize(
+    "size", [(9, 7), pytest.param((61, 21), marks=pytest.mark.slow)], ids=["small", "large"]
+)
+def test_quantile_and_its_derivatives_against_mpmath(dtype, size):
+    # compiling second derivatives in float64 takes longer than all the rest: in the slow test alone
+    orders = 2 if dtype == "float64" and size == (9, 7) else 3
+    with mp.workdps(60):
+        a, eps = grid(dtype, *size)
+        exact = [
+            reference.gamma_quantile(*point)
+            for point in zip(reference.exact(a), reference.exact(eps), strict=True)
+        ]
+        log_z, first, second, log_by_eps = zip(*exact, strict=True)
+        z = [mp.exp(v) for v in log_z]
+        by_eps = [v * d for v, d in zip(z, log_by_eps, strict=True)]
+        a_mp, eps_mp = reference.exact(a), reference.exact(eps)
+        dz = [v * d for v, d in zip(z, first, strict=True)]
+        d2z = [v * (d * d + s) for v, d, s in zip(z, first, second, strict=True)]
+        condition = np.array(
+            [
+                float(abs(x * d) + abs(e * b))
+                for x, d, e, b in zip(a_mp, first, eps_mp, log_by_eps, strict=True)
+            ]
+        )
+        unit = float(np.finfo(dtype).eps)
+        if dtype == "float32":
+            value_bar = slope_bar = np.maximum(3e-6, 4 * unit * (1 + condition))
+            second_bar = 1e-3
+        else:
+            value_bar = np.maximum(1e-11, 8 * unit * condition)
+            slope_bar, second_bar = np.maximum(1e-10, 8 * unit * condition), 1e-7
+        ok = reference.representable(z, dtype) & reference.representable(dz, dtype)
+        found = [elementwise(gamma_quantile, 1, order)(eps, a) for order in range(orders)]
+        found_eps = elementwise(gamma_quantile, 0, 1)(eps, a)
+        # The second derivatives change sign: measured against at least a tenth of their natural
+        # size.
+        size_second = [max(abs(s), abs(d) / x / 10) for s, d, x in zip(d2z, dz, a_mp, strict=True)]
+        size_log = [
+            max(abs(s), abs(d) / x / 10) for s, d, x in zip(second, first, a_mp, strict=True)
+        ]
+        checks = [
+            (found[0], z, z, value_bar, ok),
+            (found[1], dz, dz, slope_bar, ok),
+            (found_eps, by_eps, by_eps, slope_bar, ok & reference.representable(by_eps, dtype)),
+        ]
+        if orders == 3:
+            use = ok & reference.representable(d2z, dtype)
+            checks.append((found[2], d2z, size_second, second_bar, use))
+        in_logs = [elementwise(log_gamma_quantile, 1, order)(eps, a) for order in range(orders)]
+        sizes = [[max(abs(v), mp.mpf(1)) for v in log_z], first, size_log]
+        bars = value_bar, slope_bar, second_bar
+        for f, true, scale, bar in zip(in_logs, (log_z, first, second), sizes, bars, strict=False):
+            checks.append((f, true, scale, bar, np.full(a.shape, True)))
+        for number, (f, true, scale, bar, use) in enumerate(checks):
+            error = reference.relative_error(f, true, scale)
+            excess = np.where(use, error / bar, 0)
+            worst = int(np.argmax(excess))
+            assert excess[worst] < 1, (number, a[worst], eps[worst], error[worst])
+
+
+def test_reference_is_mpmaths_own_incomplete_gamma_function():
+    with mp.workdps(50):
+        for a, z in [(0.01, 1e-3), (0.5, 7), (3, 2), (40, 70), (300, 250)]:
+            a, z = mp.mpf(a), mp.mpf(z)
+            lower, upper = gamma_fit.log_tails(a, mp.log(z))
+            assert abs(lower - mp.log(mp.gammainc(a, 0, z, regularized=True))) < mp.mpf(10) ** -40
+            true = mp.log(mp.gammainc(a, z, mp.inf, regularized=True))
+            assert abs(upper - true) < mp.mpf(10) ** -35 * (1 + abs(true))
+
+
+def test_concentration_one_is_the_exponential_distribution(dtype):
+    eps = jnp.linspace(-5, 5, 101, dtype=dtype)
+    true = -special.log_ndtr(-np.asarray(eps, np.float64))
+    # eps^2 is the condition number of the tail
+    tolerance = 1e-11 if dtype == "float64" else 4 * 25 * 1.2e-7
+    np.testing.assert_allclose(gamma_quantile(eps, 1.0), true, rtol=tolerance)
+
+
+def test_seam_is_smooth(dtype):
+    """Value and derivatives of both regimes agree where they meet, up to their own accuracy."""
+    eps = jnp.linspace(-NOISE[dtype], NOISE[dtype], 41, dtype=dtype)
+    seam = jnp.asarray(SEAM[dtype], dtype)
+    sides = jnp.full_like(eps, seam), jnp.full_like(eps, jnp.nextafter(seam, 2 * seam))
+    bars = {"float32": (2e-6, 5e-6, 1e-3), "float64": (1e-11, 1e-10)}[dtype]
+    for order, bar in enumerate(bars):
+        below, above = (elementwise(gamma_quantile, 1, order)(eps, side) for side in sides)
+        scale = np.maximum(np.abs(below), 1e-2) if order == 2 else np.abs(below)
+        assert np.max(np.abs(below - above) / scale) < bar
+
+
+def test_edges(dtype):
+    inf, nan = np.inf, np.nan
+    eps = jnp.array([-inf, inf, nan, 0, 0, 0, 0, 9, -9], dtype)
+    a = jnp.array([2, 2, 2, 0, -1, nan, inf, 2, 20], dtype)
+    expected = np.array([0, inf, nan, nan, nan, nan, inf, nan, nan])
+    np.testing.assert_array_equal(gamma_quantile(eps, a), expected)
+    np.testing.assert_array_equal(log_gamma_quantile(eps, a)[1:], expected[1:])
+    assert log_gamma_quantile(eps, a)[0] == -inf
+    x = jnp.array([0, inf, 1, 1, -1, nan], dtype)
+    a = jnp.array([2, 2, 0, -1, 2, 2], dtype)
+    np.testing.assert_array_equal(log_gammainc(a, x), [-inf, 0, nan, nan, nan, nan])
+    np.testing.assert_array_equal(log_gammaincc(a, x), [0, -inf, nan, nan, nan, nan])
+    np.testing.assert_array_equal(gamma_normal_score(x, a), [-inf, inf, nan, nan, nan, nan])
+
+
+def test_no_gradient_is_poisoned_by_a_branch_not_taken(dtype):
+    eps = np.array([-NOISE[dtype], -1, 0, 1, NOISE[dtype]])
+    a = np.array([1e-4, 1e-2, 1.0, 8.0, 16.0, 1e3, 1e9])
+    eps, a = np.stack(np.meshgrid(eps, a)).reshape(2, -1).astype(dtype)
+    for order in (1, 2) if dtype == "float32" else (1,):
+        for argnum in (0, 1):
+            found = np.asarray(elementwise(log_gamma_quantile, argnum, order)(eps, a))
+            assert np.all(np.isfinite(found)), (a[~np.isfinite(found)], order, argnum)
+
+
+def test_forward_and_backward_against_finite_differences(x64):
+    eps, a = jnp.array([-1.3, 0.4, 2.0]), jnp.array([0.3, 3.0, 40.0])
+    check_grads(gamma_quantile, (eps, a), order=1, modes=("fwd", "rev"), rtol=1e-5)
+    check_grads(gamma_quantile, (eps[0], a[0]), order=1, modes=("fwd", "rev"), rtol=1e-5)
+
+
+def test_mixed_derivative():
+    """From log dz/deps = -eps^2 / 2 - (a - 1) log z + z + log Gamma(a) + const."""
+    eps, a = jnp.array([-1.3, 0.4, 2.0]), jnp.array([0.3, 3.0, 40.0])
+
+    def total(x):
+        return jnp.sum(gamma_quantile(*x))
+
+    hessian = jax.jit(lambda x, v: jax.jvp(jax.grad(total), (x,), (v,))[1])
+    zero, one = jnp.zeros(3), jnp.ones(3)
+    _, mixed = hessian((eps, a), (one, zero))
+    mixed_again, _ = hessian((eps, a), (zero, one))
+    by_eps, by_a = jax.grad(total)((eps, a))
+    z = gamma_quantile(eps, a)
+    true = by_eps * (by_a * (1 - (a - 1) / z) - jnp.log(z) + jax.scipy.special.digamma(a))
+    np.testing.assert_allclose(mixed, true, rtol=1e-4)
+    np.testing.assert_allclose(mixed_again, mixed, rtol=1e-5)
+
+
+def test_third_derivative():
+    """d^3/da^3 of the exact relation P(a, z(a)) = const, by a difference of second derivatives."""
+    eps, a, h = jnp.float32(0.7), jnp.float32(2.0), 0.05
+    second = elementwise(gamma_quantile, 1, 2)
+    difference = (second(eps, a + h) - second(eps, a - h)) / (2 * h)
+    np.testing.assert_allclose(elementwise(gamma_quantile, 1, 3)(eps, a), difference, rtol=2e-2)
+
+
+def tail_points(dtype):
+    a = np.concatenate([np.logspace(-4, 6, 11), [0.999, 1.001]])
+    factors = [1e-30, 1e-3, 0.049, 0.051, 0.3, 0.9, 1.0, 1.1, 2.5, 11.9, 12.1, 40.0]
+    points = [(x, x * f) for x in a for f in factors if x < 1e3 or 0.8 < f < 1.2]
+    points += [(x, z) for x in a if x < 1 for z in (0.1, 3.0, 11.9, 12.1, 60.0)]
+    return np.array(points).astype(dtype).T
+
+
+@pytest.mark.parametrize("function", ["lower", "upper", "score"])
+def test_tails_and_their_derivatives_against_mpmath(dtype, function):
+    ours = {
+        "lower": log_gammainc,
+        "upper": log_gammaincc,
+        "score": lambda a, z: gamma_normal_score(z, a),
+    }[function]
+    a, z = tail_points(dtype)
+
+    def true_value(x, y):
+        if function == "score":
+            return gamma_fit.score(x, mp.log(y))
+        return gamma_fit.log_tails(x, mp.log(y))[function == "upper"]
+
+    unit = float(np.finfo(dtype).eps)
+    value_bar, slope_bar = (3e-6, 2e-5) if dtype == "float32" else (1e-11, 1e-10)
+    with mp.workdps(60):
+        pairs = list(zip(reference.exact(a), reference.exact(z), strict=True))
+        true = [true_value(*p) for p in pairs]
+        by_a = [derivatives_in(true_value, 0, p) for p in pairs]
+        by_z = [derivatives_in(true_value, 1, p) for p in pairs]
+        condition = np.array(
+            [
+                float((abs(p[0] * u) + abs(p[1] * v)) / (abs(t) or 1))
+                for p, u, v, t in zip(pairs, by_a, by_z, true, strict=True)
+            ]
+        )
+        checks = [
+            (ours(a, z), true, np.maximum(value_bar, 4 * unit * condition)),
+            (elementwise(ours, 0, 1)(a, z), by_a, slope_bar),
+            (elementwise(ours, 1, 1)(a, z), by_z, slope_bar),
+        ]
+        for number, (found, values, bar) in enumerate(checks):
+            # 1 - P below 1e-35 is beyond the 60 digits of the reference's derivatives
+            use = reference.representable(values, "float32") & reference.representable(
+                true, "float32"
+            )
+            excess = np.where(use, reference.relative_error(found, values) / bar, 0)
+            worst = int(np.argmax(excess))
+            assert excess[worst] < 1, (number, a[worst], z[worst], excess[worst])
+
+
+def derivatives_in(f, argnum, point):
+    return reference.derivatives(
+        lambda v: f(*point[:argnum], v, *point[argnum + 1 :]), point[argnum]
+    )[1]
+
+
+def test_score_inverts_the_quantile(dtype):
+    eps = jnp.linspace(-NOISE[dtype], NOISE[dtype], 33, dtype=dtype)
+    for a in (0.5, 1.0, 7.0, 30.0, 1e4):
+        back = gamma_normal_score(gamma_quantile(eps, a), a)
+        # a relative error of z, and its rounding, is an error of sqrt(a) in eps
+        unit = 4e-6 if dtype == "float32" else 2e-11
+        assert np.max(np.abs(back - eps)) < unit * max(1, a**0.5)
+
+
+def test_shapes_dtypes_and_broadcasting():
+    eps, a = jnp.ones((3, 1)), jnp.arange(1, 5)
+    z = gamma_quantile(eps, a)
+    assert z.shape == (3, 4)
+    assert z.dtype == jnp.float32
+    gradient = jax.grad(lambda a: jnp.sum(gamma_quantile(eps, a)))(a.astype(jnp.float32))
+    whole = jax.vmap(jax.grad(gamma_quantile, 1))(jnp.ones(4), a.astype(jnp.float32))
+    np.testing.assert_allclose(gradient, 3 * whole, rtol=1e-6)
+    assert gamma_quantile(jnp.zeros((0, 4)), 2.0).shape == (0, 4)
+    batched = jax.vmap(gamma_quantile)(jnp.ones((5, 7)), jnp.ones((5, 7)))
+    np.testing.assert_allclose(batched, gamma_quantile(1.0, 1.0), rtol=1e-6)
+    with pytest.raises(TypeError, match="float32 or float64"):
+        gamma_quantile(jnp.ones(2, jnp.bfloat16), jnp.ones(2, jnp.bfloat16))

@@ -3,13 +3,16 @@
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.bernoulli import Bernoulli
+from repara.distributions.categorical import Categorical, OneHotCategorical
 from repara.distributions.cauchy import Cauchy, HalfCauchy, WrappedCauchy
 from repara.distributions.continuous_bernoulli import ContinuousBernoulli
+from repara.distributions.counts import Binomial, Geometric, NegativeBinomial, Poisson
 from repara.distributions.discretized_logistic import DiscretizedLogistic
 from repara.distributions.divergences import kl_divergence, monte_carlo_kl
 from repara.distributions.exponential import Exponential, Gompertz, Rayleigh, Weibull
 from repara.distributions.extreme_value import Frechet, GeneralizedExtremeValue, Gumbel
 from repara.distributions.half_normal import FoldedNormal, HalfNormal
+from repara.distributions.implicit import ImplicitReparameterization
 from repara.distributions.independent import Independent
 from repara.distributions.johnson import JohnsonSU, SinhArcsinh
 from repara.distributions.kumaraswamy import Kumaraswamy
@@ -17,6 +20,7 @@ from repara.distributions.laplace import AsymmetricLaplace, Laplace
 from repara.distributions.levy import Levy, Moyal
 from repara.distributions.log_normal import LogitNormal, LogNormal
 from repara.distributions.logistic import Logistic, LogLogistic, RelaxedBernoulli
+from repara.distributions.mixture import MixtureSameFamily
 from repara.distributions.multivariate_normal import MultivariateNormal
 from repara.distributions.normal import Normal
 from repara.distributions.pareto import GeneralizedPareto, Pareto
@@ -25,6 +29,8 @@ from repara.distributions.uniform import LogUniform, Triangular, Uniform
 __all__ = [
     "AsymmetricLaplace",
     "Bernoulli",
+    "Binomial",
+    "Categorical",
     "Cauchy",
     "ContinuousBernoulli",
     "DiscretizedLogistic",
@@ -34,10 +40,12 @@ __all__ = [
     "Frechet",
     "GeneralizedExtremeValue",
     "GeneralizedPareto",
+    "Geometric",
     "Gompertz",
     "Gumbel",
     "HalfCauchy",
     "HalfNormal",
+    "ImplicitReparameterization",
     "Independent",
     "JohnsonSU",
     "Kumaraswamy",
@@ -48,10 +56,14 @@ __all__ = [
     "LogUniform",
     "Logistic",
     "LogitNormal",
+    "MixtureSameFamily",
     "Moyal",
     "MultivariateNormal",
+    "NegativeBinomial",
     "Normal",
+    "OneHotCategorical",
     "Pareto",
+    "Poisson",
     "Rayleigh",
     "RelaxedBernoulli",
     "SinhArcsinh",

@@ -118,10 +118,10 @@ def _entropy_of(p: jax.Array) -> jax.Array:
 
 
 def _init_probs_or_logits(
-    self: Distribution, probs: ArrayLike | None, logits: ArrayLike | None
+    self: Distribution, probs: ArrayLike | None, logits: ArrayLike | None, **others: ArrayLike
 ) -> None:
     """The constructor of families that take either; the one not given is stored as None."""
     if (probs is None) == (logits is None):
         given = "neither" if probs is None else "both"
         raise TypeError(f"{type(self).__name__} takes exactly one of probs and logits, got {given}")
-    Distribution.__init__(self, probs=probs, logits=logits)
+    Distribution.__init__(self, **others, probs=probs, logits=logits)

@@ -16,12 +16,16 @@ __all__ = [
     "interval",
     "lower_cholesky",
     "nonnegative",
+    "nonnegative_integer",
+    "one_hot",
     "open_unit_interval",
     "positive",
     "positive_definite",
     "positive_vector",
     "real",
     "real_vector",
+    "simplex",
+    "success_probability",
     "unit_interval",
 ]
 
@@ -60,6 +64,16 @@ def _is_positive_definite(x: jax.Array) -> jax.Array:
     asymmetry = jnp.max(jnp.abs(x - jnp.swapaxes(x, -2, -1)), axis=(-2, -1), initial=0)
     factor = jnp.linalg.cholesky(x)
     return (asymmetry <= tolerance) & jnp.all(jnp.isfinite(factor), axis=(-2, -1))
+
+
+def _is_simplex(x: jax.Array) -> jax.Array:
+    # The rounding of a sum of n terms, each of which was rounded when it was normalized.
+    tolerance = 8 * x.shape[-1] * jnp.finfo(x.dtype).eps
+    return jnp.all(x >= 0, axis=-1) & (jnp.abs(jnp.sum(x, axis=-1) - 1) <= tolerance)
+
+
+def _is_one_hot(x: jax.Array) -> jax.Array:
+    return jnp.all((x == 0) | (x == 1), axis=-1) & (jnp.sum(x, axis=-1) == 1)
 
 
 def greater_than(bound: float) -> Constraint:
@@ -139,11 +153,15 @@ def _like(bound: ArrayLike, x: jax.Array) -> jax.Array:
     return value.reshape((1,) * (x.ndim - value.ndim) + value.shape)
 
 
+simplex = Constraint("nonnegative with sum 1", _is_simplex, 1)
+one_hot = Constraint("one-hot", _is_one_hot, 1)
+nonnegative_integer = Constraint("a nonnegative integer", lambda x: (x >= 0) & (x == jnp.round(x)))
 real = Constraint("a real number", lambda x: ~jnp.isnan(x))
 positive = Constraint("positive", lambda x: x > 0)
 nonnegative = Constraint("nonnegative", lambda x: x >= 0)
 unit_interval = Constraint("in the interval [0, 1]", lambda x: (x >= 0) & (x <= 1))
 open_unit_interval = Constraint("strictly between 0 and 1", lambda x: (x > 0) & (x < 1))
+success_probability = Constraint("in the interval (0, 1]", lambda x: (x > 0) & (x <= 1))
 boolean = Constraint("0 or 1", lambda x: (x == 0) | (x == 1))
 positive_vector = Constraint("a vector of positive numbers", lambda x: jnp.all(x > 0, axis=-1), 1)
 real_vector = Constraint("a vector of real numbers", lambda x: ~jnp.any(jnp.isnan(x), axis=-1), 1)

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
+from repara.distributions.bernoulli import _init_probs_or_logits
 from repara.distributions.location_scale import LocationScale, _on_unit_interval
 from repara.special.elementary import softplus
 
@@ -166,10 +167,7 @@ class RelaxedBernoulli(Distribution):
         probs: ArrayLike | None = None,
         logits: ArrayLike | None = None,
     ) -> None:
-        if (probs is None) == (logits is None):
-            given = "neither" if probs is None else "both"
-            raise TypeError(f"RelaxedBernoulli takes exactly one of probs and logits, got {given}")
-        super().__init__(temperature=temperature, probs=probs, logits=logits)
+        _init_probs_or_logits(self, probs, logits, temperature=temperature)
 
     def _logits(self) -> jax.Array:
         return _logit(self.probs) if self.logits is None else self.logits

@@ -39,7 +39,7 @@ class Case(NamedTuple):
     @property
     def wrapped(self) -> bool:
         """Whether the errors of its parameters come from a distribution inside it."""
-        return "base" in self.family._children
+        return bool({"base", "components"} & set(self.family._children))
 
     def build(self, dtype: Any = None) -> rp.Distribution:
         parameters = {k: np.asarray(v, dtype or "float32") for k, v in self.parameters.items()}

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import scipy.stats
 
@@ -16,6 +18,29 @@ def _independent_normal(loc: Any, scale: Any) -> rp.Independent:
 
 def _independent_bernoulli(logits: Any) -> rp.Independent:
     return rp.Independent(rp.Bernoulli(logits=logits), 2)
+
+
+def _mixture(logits: Any, loc: Any, scale: Any) -> rp.MixtureSameFamily:
+    return rp.MixtureSameFamily(rp.Categorical(logits=logits), rp.Normal(loc, scale))
+
+
+def _mixture_of_vectors(logits: Any, loc: Any, scale: Any) -> rp.MixtureSameFamily:
+    components = rp.Independent(rp.Logistic(loc, scale), 1)
+    return rp.MixtureSameFamily(rp.Categorical(logits=logits), components)
+
+
+def _logistic_cdf(z: Any, loc: Any, scale: Any) -> Any:
+    return jax.nn.sigmoid((z - loc) / scale)
+
+
+def _logistic_log_prob(z: Any, loc: Any, scale: Any) -> Any:
+    t = (z - loc) / scale
+    return jax.nn.log_sigmoid(t) + jax.nn.log_sigmoid(-t) - jnp.log(scale)
+
+
+def _implicit_logistic(loc: Any, scale: Any) -> rp.ImplicitReparameterization:
+    parameters = {"loc": loc, "scale": scale}
+    return rp.ImplicitReparameterization(_logistic_cdf, _logistic_log_prob, parameters)
 
 
 def _continuous_bernoulli(p: float) -> Any:
@@ -68,6 +93,37 @@ CASES = [
     Case("discretized_logistic", rp.DiscretizedLogistic, rp.DiscretizedLogistic,
          {"loc": [3.0, 0.0, 9.5], "scale": [2.0, 0.01, 50.0]}, {"scale": [1.0, 0.0, 1.0]},
          static={"num_values": 8}),
+    Case("implicit_logistic", rp.ImplicitReparameterization, _implicit_logistic,
+         {"loc": 0.5, "scale": 1.5}, {"loc": np.nan}, scipy.stats.logistic(0.5, 1.5)),
+    Case("mixture", rp.MixtureSameFamily, _mixture,
+         {"logits": [0.3, -0.5, 0.0], "loc": [-1.0, 0.5, 2.0], "scale": [0.7, 1.0, 0.5]},
+         {"scale": [1.0, 0.0, 1.0], "logits": [0.0, np.nan, 0.0]}, condition=4.0),
+    Case("mixture_of_vectors", rp.MixtureSameFamily, _mixture_of_vectors,
+         {"logits": [[0.3, -0.5], [0.0, 1.0]], "loc": [[-1.0, 0.5, 2.0], [0.0, 0.0, 1.0]],
+          "scale": [[0.7], [1.5]]},
+         {"scale": [[1.0], [0.0]]}, condition=64.0),
+    Case("categorical", rp.Categorical, rp.Categorical, {"logits": [0.0, 1.0, -2.0, 0.5]},
+         {"logits": [0.0, np.nan, 0.0, 0.0]}),
+    Case("categorical_probs", rp.Categorical, rp.Categorical,
+         {"probs": [[0.25, 0.5, 0.25], [0.0, 0.0, 1.0]]},
+         {"probs": [[0.25, 0.5, 0.5], [-0.5, 1.0, 0.5]]}),
+    Case("one_hot_categorical", rp.OneHotCategorical, rp.OneHotCategorical,
+         {"logits": [[0.0, 1.0, -2.0], [5.0, 5.0, 5.0]]}, {"logits": np.full((2, 3), np.nan)}),
+    Case("binomial", rp.Binomial, rp.Binomial, {"total_count": 7.0, "probs": 0.3},
+         {"total_count": 1.5, "probs": -0.1}, scipy.stats.binom(7, 0.3)),
+    Case("binomial_logits", rp.Binomial, rp.Binomial,
+         {"total_count": [3.0, 12.0], "logits": 1.2}, {"total_count": [-1.0, 3.0]}),
+    Case("poisson", rp.Poisson, rp.Poisson, {"rate": 3.5}, {"rate": -1.0},
+         scipy.stats.poisson(3.5)),
+    Case("geometric", rp.Geometric, rp.Geometric, {"probs": 0.3}, {"probs": 0.0},
+         scipy.stats.geom(0.3, loc=-1)),
+    Case("geometric_logits", rp.Geometric, rp.Geometric, {"logits": [0.0, 1.0]},
+         {"logits": [np.nan, 0.0]}),
+    Case("negative_binomial", rp.NegativeBinomial, rp.NegativeBinomial,
+         {"total_count": 3.5, "probs": 0.4}, {"total_count": 0.0, "probs": 1.0},
+         scipy.stats.nbinom(3.5, 0.6)),
+    Case("negative_binomial_logits", rp.NegativeBinomial, rp.NegativeBinomial,
+         {"total_count": 2.0, "logits": [-1.0, 0.5]}, {"total_count": -1.0}),
 ]  # fmt: skip
 
 CASES += SCALARS

@@ -302,17 +302,26 @@ def test_discrete_probabilities(case, dtype):
     q, n = case.build(dtype), 40_000
     if isinstance(q, rp.Independent):
         q = q.base
-    support = q.enumerate_support()
+    try:
+        support, inside = q.enumerate_support(), 1e-5
+    except AttributeError:
+        # Without end: the values below 64 have nearly all the probability at these settings.
+        support = jnp.arange(64, dtype=dtype).reshape((-1,) + (1,) * len(q.batch_shape))
+        inside = 1e-4
 
     @programs.compiled
     def program(q, key):
         draws = q.sample(key, (n,))
-        hits = jnp.stack([draws == value[None] for value in support])
+        same = jnp.stack([draws == value[None] for value in support])
+        hits = jnp.all(same, axis=-1) if q.event_shape else same
         frequencies = jnp.mean(hits.astype(dtype), axis=1)
-        return q.log_prob(support), q.log_prob(support + 0.25), frequencies
+        return q.log_prob(support), q.log_prob(support + 0.25), frequencies, jnp.mean(draws, axis=0)
 
-    log_prob, outside, frequencies = program(q, jax.random.key(12))
+    log_prob, outside, frequencies, average = program(q, jax.random.key(12))
     p = np.exp(np.asarray(log_prob, "float64"))
-    np.testing.assert_allclose(p.sum(axis=0), 1, rtol=1e-5)
+    np.testing.assert_allclose(p.sum(axis=0), 1, rtol=inside)
     assert np.all(np.asarray(outside) == -np.inf)
-    _within(frequencies, p, 5 * np.sqrt(p * (1 - p) / n) + 1e-6)
+    # Two hits more: where less than one is expected the counts are not nearly normal.
+    _within(frequencies, p, 5 * np.sqrt(p * (1 - p) / n) + np.where(p > 0, 2 / n, 0))
+    if type(q)._mean is not rp.Distribution._mean:
+        _within(average, q.mean, 5 * np.asarray(q.stddev) / np.sqrt(n) + 1e-6)

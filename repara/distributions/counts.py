@@ -1,0 +1,300 @@
+"""Distributions of counts: binomial, Poisson, geometric, negative binomial."""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import gammaln, xlog1py, xlogy
+from jax.typing import ArrayLike
+
+from repara.distributions import constraints
+from repara.distributions.base import Shape
+from repara.distributions.bernoulli import _entropy_of, _init_probs_or_logits
+from repara.distributions.constraints import Constraint
+from repara.distributions.discrete import Discrete
+from repara.noise import _open_uniform
+from repara.special.elementary import softplus
+
+__all__ = ["Binomial", "Geometric", "NegativeBinomial", "Poisson"]
+
+
+def _log_choose(n: jax.Array, k: jax.Array) -> jax.Array:
+    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+
+
+class Binomial(Discrete):
+    """The number of successes in independent trials.
+
+        q(k) = n! / (k! (n - k)!) p^k (1 - p)^(n - k),   k = 0, ..., n
+
+    It is discrete: `has_rsample` is False.
+
+    Args:
+      total_count: n, a nonnegative integer, any shape that broadcasts with the other.
+      probs: p, in [0, 1]. Exactly one of `probs` and `logits` is given.
+      logits: log(p / (1 - p)), any real number.
+
+    Raises:
+      TypeError: both or neither of `probs` and `logits` are given.
+      ValueError: a concrete value out of range, or shapes that do not broadcast.
+
+    Example:
+      >>> round(float(jnp.exp(Binomial(2, probs=0.5).log_prob(1))), 4)
+      0.5
+    """
+
+    total_count: jax.Array
+    probs: Any  # an array or None
+    logits: Any  # an array or None
+    arg_constraints: ClassVar = {
+        "total_count": constraints.nonnegative_integer,
+        "probs": constraints.unit_interval,
+        "logits": constraints.real,
+    }
+
+    def __init__(
+        self,
+        total_count: ArrayLike,
+        probs: ArrayLike | None = None,
+        logits: ArrayLike | None = None,
+    ) -> None:
+        _init_probs_or_logits(self, probs, logits, total_count=total_count)
+
+    @property
+    def support(self) -> Constraint:
+        n = self.total_count
+        return Constraint(
+            "an integer from 0 to total_count",
+            lambda x: (x >= 0) & (x <= constraints._like(n, x)) & (x == jnp.round(x)),
+        )
+
+    def _probs(self) -> jax.Array:
+        return jax.nn.sigmoid(self.logits) if self.probs is None else self.probs
+
+    def _draw(self, key: jax.Array, shape: Shape) -> jax.Array:
+        n, p = jnp.broadcast_arrays(self.total_count, self._probs())
+        bad = jnp.isnan(n + p)
+        n, p = jnp.where(bad, 1, n), jnp.where(bad, 0.5, p)
+        draw = jax.random.binomial(key, n, p, shape, n.dtype)
+        return jnp.where(bad, jnp.nan, draw)
+
+    def _log_prob(self, z: jax.Array) -> jax.Array:
+        def inside(z: jax.Array) -> jax.Array:
+            n = self.total_count
+            if self.probs is None:
+                weight = -z * softplus(-self.logits) - (n - z) * softplus(self.logits)
+            else:
+                weight = xlogy(z, self.probs) + xlog1py(n - z, -self.probs)
+            return _log_choose(n, z) + weight
+
+        return self._supported(z, 0.0, inside)
+
+    def _mean(self) -> jax.Array:
+        return self.total_count * self._probs()
+
+    def _variance(self) -> jax.Array:
+        return self.total_count * self._probs() * (1 - self._probs())
+
+    def _largest(self) -> int:
+        if isinstance(self.total_count, jax.core.Tracer):
+            raise NotImplementedError(
+                "Binomial: the size of the support is known only where total_count is concrete"
+            )
+        return int(np.asarray(self.total_count).max(initial=0))
+
+    def _entropy(self) -> jax.Array:
+        n = self._largest()
+        k = jnp.arange(n + 1, dtype=self.total_count.dtype)
+        k = k.reshape((-1,) + (1,) * self.total_count.ndim)
+        log_prob = jax.tree.map(lambda x: x[None], self)._log_prob(k)
+        possible = log_prob > -jnp.inf
+        finite = jnp.where(possible | jnp.isnan(log_prob), log_prob, 0)
+        return -jnp.sum(jnp.exp(log_prob) * finite, axis=0)
+
+    def enumerate_support(self) -> jax.Array:
+        """All values, [n + 1] + [1] * len(batch_shape), to broadcast against the batch.
+
+        Where `total_count` varies over the batch, n is the largest: the values beyond its own
+        count have log-density -inf.
+        """
+        values = jnp.arange(self._largest() + 1, dtype=self.dtype)
+        return values.reshape((-1,) + (1,) * len(self.batch_shape))
+
+
+class Poisson(Discrete):
+    """The Poisson distribution.
+
+        q(k) = rate^k exp(-rate) / k!,   k = 0, 1, ...
+
+    It is discrete: `has_rsample` is False.
+
+    Args:
+      rate: the mean, nonnegative.
+
+    Raises:
+      ValueError: a concrete `rate` that is negative.
+
+    Example:
+      >>> round(float(Poisson(2.0).log_prob(0)), 4)
+      -2.0
+    """
+
+    rate: jax.Array
+    arg_constraints: ClassVar = {"rate": constraints.nonnegative}
+    support = constraints.nonnegative_integer
+
+    def __init__(self, rate: ArrayLike) -> None:
+        super().__init__(rate=rate)
+
+    def _draw(self, key: jax.Array, shape: Shape) -> jax.Array:
+        bad = jnp.isnan(self.rate)
+        rate = jnp.broadcast_to(jnp.where(bad, 1, self.rate), shape)
+        draw = jax.random.poisson(key, rate, shape).astype(rate.dtype)
+        return jnp.where(bad, jnp.nan, draw)
+
+    def _log_prob(self, z: jax.Array) -> jax.Array:
+        return self._supported(z, 0.0, lambda z: xlogy(z, self.rate) - self.rate - gammaln(z + 1))
+
+    def _mean(self) -> jax.Array:
+        return self.rate
+
+    def _variance(self) -> jax.Array:
+        return self.rate
+
+    def _mode(self) -> jax.Array:
+        return jnp.floor(self.rate)
+
+
+class Geometric(Discrete):
+    """The number of failures before the first success.
+
+        q(k) = p (1 - p)^k,   k = 0, 1, ...
+
+    It is discrete: `has_rsample` is False.
+
+    Args:
+      probs: p, in (0, 1]. Exactly one of `probs` and `logits` is given.
+      logits: log(p / (1 - p)), any real number.
+
+    Raises:
+      TypeError: both or neither are given.
+      ValueError: a concrete value out of range.
+
+    Example:
+      >>> float(jnp.exp(Geometric(probs=0.5).log_prob(1)))
+      0.25
+    """
+
+    probs: Any  # an array or None
+    logits: Any  # an array or None
+    arg_constraints: ClassVar = {
+        "probs": constraints.success_probability,
+        "logits": constraints.real,
+    }
+    support = constraints.nonnegative_integer
+
+    def __init__(self, probs: ArrayLike | None = None, logits: ArrayLike | None = None) -> None:
+        _init_probs_or_logits(self, probs, logits)
+
+    def _probs(self) -> jax.Array:
+        return jax.nn.sigmoid(self.logits) if self.probs is None else self.probs
+
+    def _log_failure(self) -> jax.Array:
+        return -softplus(self.logits) if self.probs is None else jnp.log1p(-self.probs)
+
+    def _draw(self, key: jax.Array, shape: Shape) -> jax.Array:
+        rate = self._log_failure()
+        # log(0) = -inf at p = 1 gives 0.
+        return jnp.floor(jnp.log(_open_uniform(key, shape, rate.dtype)) / rate)
+
+    def _log_prob(self, z: jax.Array) -> jax.Array:
+        def inside(z: jax.Array) -> jax.Array:
+            if self.probs is None:
+                return -softplus(-self.logits) - z * softplus(self.logits)
+            return jnp.log(self.probs) + xlog1py(z, -self.probs)
+
+        return self._supported(z, 0.0, inside)
+
+    def _entropy(self) -> jax.Array:
+        p = self._probs()
+        return (_entropy_of(p) + _entropy_of(1 - p)) / p
+
+    def _mean(self) -> jax.Array:
+        return jnp.exp(-self.logits) if self.probs is None else (1 - self.probs) / self.probs
+
+    def _variance(self) -> jax.Array:
+        return self._mean() / self._probs()
+
+    def _mode(self) -> jax.Array:
+        return 0 * self._probs()
+
+
+class NegativeBinomial(Discrete):
+    """The number of successes before the given number of failures.
+
+        q(k) = Gamma(n + k) / (k! Gamma(n)) p^k (1 - p)^n,   k = 0, 1, ...
+
+    It is discrete: `has_rsample` is False.
+
+    Args:
+      total_count: n, positive, not necessarily an integer.
+      probs: p of a success, strictly between 0 and 1. Exactly one of `probs` and `logits` is given.
+      logits: log(p / (1 - p)), any real number.
+
+    Raises:
+      TypeError: both or neither of `probs` and `logits` are given.
+      ValueError: a concrete value out of range, or shapes that do not broadcast.
+
+    Example:
+      >>> float(jnp.exp(NegativeBinomial(1.0, probs=0.5).log_prob(0)))
+      0.5
+    """
+
+    total_count: jax.Array
+    probs: Any  # an array or None
+    logits: Any  # an array or None
+    arg_constraints: ClassVar = {
+        "total_count": constraints.positive,
+        "probs": constraints.open_unit_interval,
+        "logits": constraints.real,
+    }
+    support = constraints.nonnegative_integer
+
+    def __init__(
+        self,
+        total_count: ArrayLike,
+        probs: ArrayLike | None = None,
+        logits: ArrayLike | None = None,
+    ) -> None:
+        _init_probs_or_logits(self, probs, logits, total_count=total_count)
+
+    def _odds(self) -> jax.Array:
+        return jnp.exp(self.logits) if self.probs is None else self.probs / (1 - self.probs)
+
+    def _draw(self, key: jax.Array, shape: Shape) -> jax.Array:
+        # A Poisson variable whose rate is a gamma variable.
+        gamma_key, poisson_key = jax.random.split(key)
+        odds = self._odds()
+        bad = jnp.isnan(self.total_count + odds)
+        count = jnp.broadcast_to(jnp.where(bad, 1, self.total_count), shape)
+        rate = jax.random.gamma(gamma_key, count) * jnp.where(bad, 1, odds)
+        draw = jax.random.poisson(poisson_key, rate, shape).astype(rate.dtype)
+        return jnp.where(bad, jnp.nan, draw)
+
+    def _log_prob(self, z: jax.Array) -> jax.Array:
+        def inside(z: jax.Array) -> jax.Array:
+            n = self.total_count
+            if self.probs is None:
+                weight = -z * softplus(-self.logits) - n * softplus(self.logits)
+            else:
+                weight = z * jnp.log(self.probs) + n * jnp.log1p(-self.probs)
+            return gammaln(n + z) - gammaln(z + 1) - gammaln(n) + weight
+
+        return self._supported(z, 0.0, inside)
+
+    def _mean(self) -> jax.Array:
+        return self.total_count * self._odds()
+
+    def _variance(self) -> jax.Array:
+        return self._mean() * (1 + self._odds())

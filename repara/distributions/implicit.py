@@ -1,0 +1,174 @@
+"""A distribution from a cdf and a log-density."""
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike, DTypeLike
+
+from repara.distributions import constraints
+from repara.distributions.base import (
+    Distribution,
+    Shape,
+    _as_float_arrays,
+    _check_value,
+)
+from repara.distributions.constraints import Constraint
+from repara.distributions.location_scale import _on_unit_interval
+from repara.special.implicit import quantile
+
+__all__ = ["ImplicitReparameterization"]
+
+
+class ImplicitReparameterization(Distribution):
+    """A scalar distribution from its cdf and log-density, with samples that can be differentiated.
+
+        F(z; theta) = u,   u ~ U(0, 1),   dz/dtheta = -(dF/dtheta) / f
+
+    The quantile is searched with a fixed number of steps, the same for every element, and has
+    exact derivatives of every order that the cdf and the density have. In the right tail it is as
+    precise as the cdf is near 1.
+
+    Args:
+      cdf: `cdf(z, **parameters)`, elementwise in jax, increasing in z on the support.
+      log_prob: `log_prob(z, **parameters)`, the logarithm of its derivative in z.
+      parameters: name -> array; they broadcast against each other. No constraint is known, and so
+        none is checked but NaN.
+      low: the lower end of the support, a number, or None where it has none.
+      high: the upper end, a number, or None where it has none.
+
+    Raises:
+      ValueError: a NaN, shapes that do not broadcast, or ends that are not in order.
+
+    Source:
+      Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients".
+
+    Example:
+      >>> q = ImplicitReparameterization(
+      ...     cdf=lambda z, rate: -jnp.expm1(-rate * z),
+      ...     log_prob=lambda z, rate: jnp.log(rate) - rate * z,
+      ...     parameters={"rate": 2.0},
+      ...     low=0.0,
+      ... )
+      >>> slope = jax.grad(lambda q: q.transform(0.5))(q).parameters["rate"]
+      >>> round(float(slope), 4)
+      -0.1733
+    """
+
+    parameters: dict[str, jax.Array]
+    low: float | None
+    high: float | None
+    _cdf_of: Callable[..., jax.Array]
+    _log_prob_of: Callable[..., jax.Array]
+    _children: ClassVar = ("parameters",)
+    _static: ClassVar = ("_cdf_of", "_log_prob_of", "low", "high")
+    noise_marginal = "uniform"
+
+    def __init__(
+        self,
+        cdf: Callable[..., jax.Array],
+        log_prob: Callable[..., jax.Array],
+        parameters: dict[str, ArrayLike],
+        low: float | None = None,
+        high: float | None = None,
+    ) -> None:
+        if low is not None and high is not None and not low < high:
+            raise ValueError(
+                f"ImplicitReparameterization: high must be greater than low, got {low} and {high}"
+            )
+        arrays = _as_float_arrays("ImplicitReparameterization", parameters)
+        for key, value in arrays.items():
+            _check_value("ImplicitReparameterization", key, value, constraints.real)
+        self._set("parameters", arrays)
+        # A function of z and the dictionary: what the search differentiates may close over nothing.
+        self._set("_cdf_of", cdf)
+        self._set("_log_prob_of", log_prob)
+        self._set("low", low)
+        self._set("high", high)
+        try:
+            _ = self.batch_shape
+        except ValueError:
+            shapes = ", ".join(f"{k} {v.shape}" for k, v in arrays.items())
+            raise ValueError(
+                f"ImplicitReparameterization: parameter shapes do not broadcast: {shapes}"
+            ) from None
+
+    @property
+    def batch_shape(self) -> Shape:
+        return jnp.broadcast_shapes(*(jnp.shape(v) for v in self.parameters.values()))
+
+    @property
+    def support(self) -> Constraint:
+        low = -jnp.inf if self.low is None else self.low
+        high = jnp.inf if self.high is None else self.high
+        return constraints.interval(low, high)
+
+    def _ready(self, rank: int, dtype: DTypeLike | None = None) -> "ImplicitReparameterization":
+        ready = object.__new__(type(self))
+        ready.__dict__.update(self.__dict__)
+        lifted = {
+            k: v.astype(dtype or self.noise_dtype).reshape((1,) * (rank - v.ndim) + v.shape)
+            for k, v in self.parameters.items()
+        }
+        ready._set("parameters", lifted)
+        return ready
+
+    def _place(self, s: jax.Array) -> jax.Array:
+        """From a coordinate on the real line to the support, with small steps near its ends."""
+        if self.low is None:
+            return jnp.sinh(s) if self.high is None else self.high - jnp.exp(-s)
+        if self.high is None:
+            return self.low + jnp.exp(s)
+        return self.low + (self.high - self.low) * jax.nn.sigmoid(s)
+
+    def _transform(self, eps: jax.Array) -> jax.Array:
+        reach = math.log(float(jnp.finfo(eps.dtype).max)) - 2
+        end = jnp.full(jnp.broadcast_shapes(eps.shape, self._rank_shape()), reach, eps.dtype)
+        return quantile(
+            _Of(self._cdf_of),
+            _Of(self._log_prob_of),
+            self._place_static(),
+            self.parameters,
+            jnp.broadcast_to(eps, end.shape),
+            -end,
+            end,
+        )
+
+    def _rank_shape(self) -> Shape:
+        return jnp.broadcast_shapes(*(v.shape for v in self.parameters.values()))
+
+    def _place_static(self) -> Callable[[jax.Array], jax.Array]:
+        bare = object.__new__(type(self))
+        bare.__dict__.update(low=self.low, high=self.high)
+        return bare._place
+
+    def _inverse(self, z: jax.Array) -> jax.Array:
+        return self._cdf_of(z, **self.parameters)
+
+    def _log_prob(self, z: jax.Array) -> jax.Array:
+        inside = self._place(jnp.zeros((), z.dtype))
+        return self._supported(z, inside, lambda z: self._log_prob_of(z, **self.parameters))
+
+    def _cdf(self, x: jax.Array) -> jax.Array:
+        return self._cdf_of(jnp.clip(x, self.low, self.high), **self.parameters)
+
+    def _icdf(self, u: jax.Array) -> jax.Array:
+        return _on_unit_interval(self._transform, u)
+
+
+class _Of:
+    """A function of z and a dictionary from one of z and keywords; equal where that is the same."""
+
+    def __init__(self, function: Callable[..., jax.Array]) -> None:
+        self.function = function
+
+    def __call__(self, z: jax.Array, parameters: dict[str, jax.Array]) -> jax.Array:
+        return self.function(z, **parameters)
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, _Of) and self.function == other.function
+
+    def __hash__(self) -> int:
+        return hash(self.function)

@@ -1,6 +1,6 @@
 """Distributions: pytrees of parameters with noise, transform and density."""
 
-from repara.distributions import constraints
+from repara.distributions import bijectors, constraints
 from repara.distributions.base import Distribution
 from repara.distributions.bernoulli import Bernoulli
 from repara.distributions.categorical import Categorical, OneHotCategorical
@@ -24,6 +24,8 @@ from repara.distributions.mixture import MixtureSameFamily
 from repara.distributions.multivariate_normal import MultivariateNormal
 from repara.distributions.normal import Normal
 from repara.distributions.pareto import GeneralizedPareto, Pareto
+from repara.distributions.transformed import Transformed
+from repara.distributions.truncated import Truncated
 from repara.distributions.uniform import LogUniform, Triangular, Uniform
 
 __all__ = [
@@ -67,10 +69,13 @@ __all__ = [
     "Rayleigh",
     "RelaxedBernoulli",
     "SinhArcsinh",
+    "Transformed",
     "Triangular",
+    "Truncated",
     "Uniform",
     "Weibull",
     "WrappedCauchy",
+    "bijectors",
     "constraints",
     "kl_divergence",
     "monte_carlo_kl",

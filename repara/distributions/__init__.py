@@ -20,10 +20,15 @@ from repara.distributions.laplace import AsymmetricLaplace, Laplace
 from repara.distributions.levy import Levy, Moyal
 from repara.distributions.log_normal import LogitNormal, LogNormal
 from repara.distributions.logistic import Logistic, LogLogistic, RelaxedBernoulli
+from repara.distributions.logistic_normal import LogisticNormal
 from repara.distributions.mixture import MixtureSameFamily
 from repara.distributions.multivariate_normal import MultivariateNormal
 from repara.distributions.normal import Normal
 from repara.distributions.pareto import GeneralizedPareto, Pareto
+from repara.distributions.relaxed_categorical import (
+    ExpRelaxedOneHotCategorical,
+    RelaxedOneHotCategorical,
+)
 from repara.distributions.transformed import Transformed
 from repara.distributions.truncated import Truncated
 from repara.distributions.uniform import LogUniform, Triangular, Uniform
@@ -37,6 +42,7 @@ __all__ = [
     "ContinuousBernoulli",
     "DiscretizedLogistic",
     "Distribution",
+    "ExpRelaxedOneHotCategorical",
     "Exponential",
     "FoldedNormal",
     "Frechet",
@@ -57,6 +63,7 @@ __all__ = [
     "LogNormal",
     "LogUniform",
     "Logistic",
+    "LogisticNormal",
     "LogitNormal",
     "MixtureSameFamily",
     "Moyal",
@@ -68,6 +75,7 @@ __all__ = [
     "Poisson",
     "Rayleigh",
     "RelaxedBernoulli",
+    "RelaxedOneHotCategorical",
     "SinhArcsinh",
     "Transformed",
     "Triangular",

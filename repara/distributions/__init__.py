@@ -1,6 +1,6 @@
 """Distributions: pytrees of parameters with noise, transform and density."""
 
-from repara.distributions import constraints
+from repara.distributions import bijectors, constraints
 from repara.distributions.base import Distribution
 from repara.distributions.bernoulli import Bernoulli
 from repara.distributions.categorical import Categorical, OneHotCategorical
@@ -20,10 +20,17 @@ from repara.distributions.laplace import AsymmetricLaplace, Laplace
 from repara.distributions.levy import Levy, Moyal
 from repara.distributions.log_normal import LogitNormal, LogNormal
 from repara.distributions.logistic import Logistic, LogLogistic, RelaxedBernoulli
+from repara.distributions.logistic_normal import LogisticNormal
 from repara.distributions.mixture import MixtureSameFamily
 from repara.distributions.multivariate_normal import MultivariateNormal
 from repara.distributions.normal import Normal
 from repara.distributions.pareto import GeneralizedPareto, Pareto
+from repara.distributions.relaxed_categorical import (
+    ExpRelaxedOneHotCategorical,
+    RelaxedOneHotCategorical,
+)
+from repara.distributions.transformed import Transformed
+from repara.distributions.truncated import Truncated
 from repara.distributions.uniform import LogUniform, Triangular, Uniform
 
 __all__ = [
@@ -35,6 +42,7 @@ __all__ = [
     "ContinuousBernoulli",
     "DiscretizedLogistic",
     "Distribution",
+    "ExpRelaxedOneHotCategorical",
     "Exponential",
     "FoldedNormal",
     "Frechet",
@@ -55,6 +63,7 @@ __all__ = [
     "LogNormal",
     "LogUniform",
     "Logistic",
+    "LogisticNormal",
     "LogitNormal",
     "MixtureSameFamily",
     "Moyal",
@@ -66,11 +75,15 @@ __all__ = [
     "Poisson",
     "Rayleigh",
     "RelaxedBernoulli",
+    "RelaxedOneHotCategorical",
     "SinhArcsinh",
+    "Transformed",
     "Triangular",
+    "Truncated",
     "Uniform",
     "Weibull",
     "WrappedCauchy",
+    "bijectors",
     "constraints",
     "kl_divergence",
     "monte_carlo_kl",

@@ -426,6 +426,15 @@ class Distribution:
     def _icdf(self, u: jax.Array) -> jax.Array:
         raise self._missing("closed-form icdf")
 
+    # The probability of values above x, and its inverse. A family whose right tail keeps its digits
+    # so overrides them.
+
+    def _sf(self, x: jax.Array) -> jax.Array:
+        return 1 - self._cdf(x)
+
+    def _isf(self, u: jax.Array) -> jax.Array:
+        return self._icdf(1 - u)
+
     def _entropy(self) -> jax.Array:
         raise self._missing("closed-form entropy; average -log_prob over samples instead")
 

@@ -50,6 +50,7 @@ class Cauchy(LocationScale):
       3.0
     """
 
+    _symmetric = True
     _standard_entropy = math.log(4 * math.pi)
 
     @staticmethod

@@ -61,6 +61,12 @@ class Exponential(Distribution):
     def _icdf(self, u: jax.Array) -> jax.Array:
         return _on_unit_interval(lambda u: -jnp.log1p(-u) / self.rate, u)
 
+    def _sf(self, x: jax.Array) -> jax.Array:
+        return self._inverse(jnp.maximum(x, 0))
+
+    def _isf(self, u: jax.Array) -> jax.Array:
+        return self._transform(u)
+
     def _entropy(self) -> jax.Array:
         return 1 - jnp.log(self.rate)
 

@@ -34,6 +34,7 @@ class Laplace(LocationScale):
 
     _standard_mean = 0.0
     _standard_variance = 2.0
+    _symmetric = True
     _standard_entropy = 1 + math.log(2)
 
     @staticmethod

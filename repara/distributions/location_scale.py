@@ -33,6 +33,7 @@ class LocationScale(Distribution):
     _standard_variance: ClassVar[float | None] = None
     _standard_entropy: ClassVar[float | None] = None
     _standard_mode: ClassVar[float] = 0.0
+    _symmetric: ClassVar[bool] = False
 
     def __init__(self, loc: ArrayLike, scale: ArrayLike) -> None:
         super().__init__(loc=loc, scale=scale)
@@ -70,6 +71,16 @@ class LocationScale(Distribution):
 
     def _icdf(self, u: jax.Array) -> jax.Array:
         return _on_unit_interval(self._transform, u)
+
+    def _sf(self, x: jax.Array) -> jax.Array:
+        if self._symmetric:
+            return self._standard_cdf(-self._standardized(x))
+        return super()._sf(x)
+
+    def _isf(self, u: jax.Array) -> jax.Array:
+        if self._symmetric:
+            return self.loc - self.scale * self._standard_icdf(u)
+        return super()._isf(u)
 
     def _entropy(self) -> jax.Array:
         if self._standard_entropy is None:

@@ -40,6 +40,7 @@ class Logistic(LocationScale):
 
     _standard_mean = 0.0
     _standard_variance = math.pi**2 / 3
+    _symmetric = True
     _standard_entropy = 2.0
 
     @staticmethod

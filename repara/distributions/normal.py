@@ -68,6 +68,12 @@ class Normal(Distribution):
     def _icdf(self, u: jax.Array) -> jax.Array:
         return self._transform(ndtri(u))
 
+    def _sf(self, x: jax.Array) -> jax.Array:
+        return ndtr(-self._inverse(x))
+
+    def _isf(self, u: jax.Array) -> jax.Array:
+        return self.loc - self.scale * ndtri(u)
+
     def _entropy(self) -> jax.Array:
         return 0.5 + _HALF_LOG_2PI + jnp.log(self.scale)
 

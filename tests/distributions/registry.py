@@ -20,6 +20,30 @@ def _independent_bernoulli(logits: Any) -> rp.Independent:
     return rp.Independent(rp.Bernoulli(logits=logits), 2)
 
 
+def _exp_of_normal(loc: Any, scale: Any) -> rp.Transformed:
+    return rp.Transformed(rp.Normal(loc, scale), rp.bijectors.Exp())
+
+
+def _tanh_of_affine(loc: Any, scale: Any) -> rp.Transformed:
+    return rp.Transformed(
+        rp.Logistic(0 * loc, 1 + 0 * loc),
+        rp.bijectors.Chain((rp.bijectors.Affine(loc, scale), rp.bijectors.Tanh())),
+    )
+
+
+def _on_simplex(loc: Any, scale: Any) -> rp.Transformed:
+    base = rp.Independent(rp.Normal(loc, scale), 1)
+    return rp.Transformed(base, rp.bijectors.StickBreaking())
+
+
+def _truncated_normal(loc: Any, scale: Any, low: Any, high: Any) -> rp.Truncated:
+    return rp.Truncated(rp.Normal(loc, scale), low, high)
+
+
+def _truncated_below(rate: Any, low: Any) -> rp.Truncated:
+    return rp.Truncated(rp.Exponential(rate), low)
+
+
 def _mixture(logits: Any, loc: Any, scale: Any) -> rp.MixtureSameFamily:
     return rp.MixtureSameFamily(rp.Categorical(logits=logits), rp.Normal(loc, scale))
 
@@ -95,6 +119,32 @@ CASES = [
          static={"num_values": 8}),
     Case("implicit_logistic", rp.ImplicitReparameterization, _implicit_logistic,
          {"loc": 0.5, "scale": 1.5}, {"loc": np.nan}, scipy.stats.logistic(0.5, 1.5)),
+    Case("exp_of_normal", rp.Transformed, _exp_of_normal, {"loc": 0.5, "scale": 0.4},
+         {"scale": 0.0}, scipy.stats.lognorm(0.4, scale=np.exp(0.5)), condition=4.0),
+    Case("tanh_of_affine", rp.Transformed, _tanh_of_affine, {"loc": 0.2, "scale": 0.3},
+         {"scale": 0.0}, condition=4.0),
+    Case("on_simplex", rp.Transformed, _on_simplex,
+         {"loc": [[0.0, 1.0, -1.0], [2.0, 0.0, 0.0]], "scale": [0.5, 1.0, 0.7]},
+         {"scale": [1.0, 0.0, 1.0]}),
+    Case("truncated_normal", rp.Truncated, _truncated_normal,
+         {"loc": 0.5, "scale": 2.0, "low": -1.0, "high": 3.0}, {"scale": 0.0, "high": -2.0},
+         scipy.stats.truncnorm(-0.75, 1.25, 0.5, 2.0), condition=4.0, reference_error=1e-10),
+    Case("truncated_normal_tails", rp.Truncated, _truncated_normal,
+         {"loc": 0.0, "scale": 1.0, "low": [-9.0, 8.0, 5.0], "high": [-8.0, 9.0, 6.0]},
+         {"high": [-8.0, 7.0, 6.0]}, condition=64.0),
+    Case("truncated_exponential", rp.Truncated, _truncated_below, {"rate": 2.0, "low": 3.0},
+         {"rate": -1.0}, scipy.stats.expon(loc=3.0, scale=0.5), condition=4.0),
+    Case("relaxed_one_hot", rp.RelaxedOneHotCategorical, rp.RelaxedOneHotCategorical,
+         {"temperature": 0.8, "logits": [[0.0, 1.0, -0.5], [0.3, 0.3, 0.3]]},
+         {"temperature": 0.0}, condition=16.0),
+    Case("relaxed_one_hot_probs", rp.RelaxedOneHotCategorical, rp.RelaxedOneHotCategorical,
+         {"temperature": [1.5, 0.6], "probs": [0.25, 0.75]}, {"temperature": [1.0, -1.0]},
+         condition=16.0),
+    Case("exp_relaxed_one_hot", rp.ExpRelaxedOneHotCategorical, rp.ExpRelaxedOneHotCategorical,
+         {"temperature": 0.3, "logits": [0.0, 1.0, -0.5]}, {"temperature": -1.0}, condition=16.0),
+    Case("logistic_normal", rp.LogisticNormal, rp.LogisticNormal,
+         {"loc": [[0.0, 1.0], [-1.0, 0.5]], "scale": [0.7, 1.2]}, {"scale": [1.0, 0.0]},
+         condition=4.0),
     Case("mixture", rp.MixtureSameFamily, _mixture,
          {"logits": [0.3, -0.5, 0.0], "loc": [-1.0, 0.5, 2.0], "scale": [0.7, 1.0, 0.5]},
          {"scale": [1.0, 0.0, 1.0], "logits": [0.0, np.nan, 0.0]}, condition=4.0),

@@ -1,0 +1,442 @@
+"""One-to-one maps with their log-determinants, for `Transformed`.
+
+A bijector is an immutable pytree whose leaves are its parameters. `event_ndims` says how many
+trailing dimensions it mixes: 0 for a map of numbers, 1 for a map of vectors.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+from typing import Any, ClassVar, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from repara.distributions import constraints
+from repara.distributions.base import Shape, _as_float_arrays, _check_value, _poison
+from repara.distributions.multivariate_normal import _solve, _times
+from repara.special.elementary import softplus
+
+__all__ = [
+    "Affine",
+    "Bijector",
+    "Chain",
+    "Exp",
+    "Invert",
+    "ScaleTril",
+    "Sigmoid",
+    "SoftmaxCentered",
+    "Softplus",
+    "StickBreaking",
+    "Tanh",
+]
+
+
+class Bijector(Protocol):
+    """The type of a bijector: y = forward(x), x = inverse(y), log |det dy/dx|."""
+
+    @property
+    def event_ndims(self) -> int:
+        """How many trailing dimensions the map mixes."""
+        ...
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        """y, of shape `[..., *forward_shape(event)]`."""
+        ...
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        """x, of shape `[..., *event]`."""
+        ...
+
+    def log_det(self, x: jax.Array) -> jax.Array:
+        """log |det dy/dx| at x, `[...]`: the trailing `event_ndims` dimensions are summed."""
+        ...
+
+    def forward_shape(self, shape: Shape) -> Shape:
+        """The shape of the event that an event of this shape becomes."""
+        ...
+
+
+class _Elementwise:
+    """A map of numbers; parameter-free unless a subclass has fields."""
+
+    event_ndims: ClassVar[int] = 0
+
+    def forward_shape(self, shape: Shape) -> Shape:
+        return shape
+
+
+def _bijector(cls: type) -> type:
+    """Makes a frozen dataclass a pytree of its fields; unflattening never validates."""
+    cls = dataclasses.dataclass(frozen=True)(cls)
+    names = tuple(field.name for field in dataclasses.fields(cls))
+
+    def flatten(bijector: Any) -> tuple[tuple[Any, ...], None]:
+        return tuple(getattr(bijector, name) for name in names), None
+
+    def flatten_with_keys(bijector: Any) -> tuple[tuple[Any, ...], None]:
+        keys = (jax.tree_util.GetAttrKey(name) for name in names)
+        return tuple(zip(keys, flatten(bijector)[0], strict=True)), None
+
+    def unflatten(_: None, children: Iterable[Any]) -> Any:
+        bijector: Any = object.__new__(cls)
+        bijector.__dict__.update(zip(names, children, strict=True))
+        return bijector
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    return cls
+
+
+def _check_parameters(bijector: Any, **parameter_constraints: constraints.Constraint) -> None:
+    name = type(bijector).__name__
+    arrays = _as_float_arrays(name, {k: getattr(bijector, k) for k in parameter_constraints})
+    for key, value in arrays.items():
+        _check_value(name, key, value, parameter_constraints[key])
+        object.__setattr__(bijector, key, value)
+
+
+@_bijector
+class Exp(_Elementwise):
+    """The exponential.
+
+        y = exp(x)
+
+    Args:
+      None.
+
+    Example:
+      >>> float(Exp().forward(jnp.float32(0.0)))
+      1.0
+    """
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        return jnp.exp(x)
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        return jnp.log(y)
+
+    def log_det(self, x: jax.Array) -> jax.Array:
+        return x
+
+
+@_bijector
+class Softplus(_Elementwise):
+    """The softplus.
+
+        y = log(1 + exp(x))
+
+    Args:
+      None.
+
+    Example:
+      >>> round(float(Softplus().inverse(Softplus().forward(jnp.float32(-3.0)))), 4)
+      -3.0
+    """
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        return softplus(x)
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        return y + jnp.log(-jnp.expm1(-y))
+
+    def log_det(self, x: jax.Array) -> jax.Array:
+        return -softplus(-x)
+
+
+@_bijector
+class Sigmoid(_Elementwise):
+    """The logistic function.
+
+        y = 1 / (1 + exp(-x))
+
+    Args:
+      None.
+
+    Example:
+      >>> float(Sigmoid().forward(jnp.float32(0.0)))
+      0.5
+    """
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        return jax.nn.sigmoid(x)
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        return jnp.log(y) - jnp.log1p(-y)
+
+    def log_det(self, x: jax.Array) -> jax.Array:
+        return -softplus(x) - softplus(-x)
+
+
+@_bijector
+class Tanh(_Elementwise):
+    """The hyperbolic tangent, with a log-determinant that does not overflow.
+
+        y = tanh(x),   log |dy/dx| = 2 (log 2 - |x| - log(1 + exp(-2 |x|)))
+
+    Args:
+      None.
+
+    Example:
+      >>> round(float(Tanh().log_det(jnp.float32(50.0))), 4)
+      -98.6137
+    """
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        return jnp.tanh(x)
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        return 0.5 * (jnp.log1p(y) - jnp.log1p(-y))
+
+    def log_det(self, x: jax.Array) -> jax.Array:
+        return 2 * (math.log(2) + x - softplus(2 * x))
+
+
+@_bijector
+class Affine(_Elementwise):
+    """A shift and a stretch of numbers.
+
+        y = loc + scale x
+
+    Args:
+      loc: the shift; it broadcasts with the trailing dimensions of x.
+      scale: the stretch, positive; it broadcasts with the trailing dimensions of x.
+
+    Raises:
+      ValueError: a concrete `scale` that is not positive.
+
+    Example:
+      >>> float(Affine(1.0, 2.0).forward(jnp.float32(3.0)))
+      7.0
+    """
+
+    loc: Any
+    scale: Any
+
+    def __post_init__(self) -> None:
+        _check_parameters(self, loc=constraints.real, scale=constraints.positive)
+
+    def _parameters(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        scale = _poison(constraints._like(self.scale, x), constraints.positive)
+        return constraints._like(self.loc, x), scale
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        loc, scale = self._parameters(x)
+        return loc + scale * x
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        loc, scale = self._parameters(y)
+        return (y - loc) / scale
+
+    def log_det(self, x: jax.Array) -> jax.Array:
+        return jnp.log(self._parameters(x)[1]) + 0 * x
+
+
+class _OfVectors:
+    event_ndims: ClassVar[int] = 1
+
+    def forward_shape(self, shape: Shape) -> Shape:
+        return shape
+
+
+@_bijector
+class ScaleTril(_OfVectors):
+    """A triangular matrix times a vector.
+
+        y = L x
+
+    Args:
+      scale_tril: L, `[..., d, d]`, lower triangular with a positive diagonal.
+
+    Raises:
+      ValueError: a concrete matrix that is not that.
+
+    Example:
+      >>> y = ScaleTril(jnp.array([[2.0, 0.0], [1.0, 1.0]])).forward(jnp.array([1.0, 1.0]))
+      >>> [float(v) for v in y]
+      [2.0, 2.0]
+    """
+
+    scale_tril: Any
+
+    def __post_init__(self) -> None:
+        _check_parameters(self, scale_tril=constraints.lower_cholesky)
+
+    def _root(self, x: jax.Array) -> jax.Array:
+        root = jnp.asarray(self.scale_tril).astype(x.dtype)
+        root = _poison(root, constraints.lower_cholesky)
+        return jnp.tril(root.reshape((1,) * (x.ndim + 1 - root.ndim) + root.shape))
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        return _times(self._root(x), x)
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        return _solve(self._root(y), y)
+
+    def log_det(self, x: jax.Array) -> jax.Array:
+        diagonal = jnp.diagonal(self._root(x), axis1=-2, axis2=-1)
+        return jnp.broadcast_to(jnp.sum(jnp.log(diagonal), axis=-1), x.shape[:-1])
+
+
+class _ToSimplex(_OfVectors):
+    def forward_shape(self, shape: Shape) -> Shape:
+        return (*shape[:-1], shape[-1] + 1)
+
+
+@_bijector
+class SoftmaxCentered(_ToSimplex):
+    """The softmax with a last logit of 0: from R^n to the interior of the simplex in R^(n+1).
+
+        y = softmax([x, 0]),   log |det| = sum_k log y_k
+
+    The determinant is that of the first n coordinates of y.
+
+    Args:
+      None.
+
+    Source:
+      Aitchison & Shen (1980), "Logistic-normal distributions: some properties and uses".
+
+    Example:
+      >>> [round(float(v), 4) for v in SoftmaxCentered().forward(jnp.zeros(2))]
+      [0.3333, 0.3333, 0.3333]
+    """
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        return jnp.exp(_log_softmax_centered(x))
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        return jnp.log(y[..., :-1]) - jnp.log(y[..., -1:])
+
+    def log_det(self, x: jax.Array) -> jax.Array:
+        return jnp.sum(_log_softmax_centered(x), axis=-1)
+
+
+def _log_softmax_centered(x: jax.Array) -> jax.Array:
+    zero = jnp.zeros((*x.shape[:-1], 1), x.dtype)
+    return jax.nn.log_softmax(jnp.concatenate([x, zero], axis=-1), axis=-1)
+
+
+@_bijector
+class StickBreaking(_ToSimplex):
+    """Pieces broken off a stick: from R^n to the interior of the simplex in R^(n+1).
+
+        y_k = s_k prod_{j<k} (1 - s_j),   s_k = sigmoid(x_k - log(n - k)),   k = 0, ..., n - 1
+
+    The offsets make x = 0 the centre. The determinant is that of the first n coordinates of y.
+
+    Args:
+      None.
+
+    Source:
+      The Stan reference manual, section "Unit simplex".
+
+    Example:
+      >>> [round(float(v), 4) for v in StickBreaking().forward(jnp.zeros(2))]
+      [0.3333, 0.3333, 0.3333]
+    """
+
+    @staticmethod
+    def _offsets(x: jax.Array, n: int) -> jax.Array:
+        offsets = jnp.log(jnp.arange(n, 0, -1, dtype=x.dtype))
+        return offsets.reshape((1,) * (x.ndim - 1) + (n,))
+
+    def _logs(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """log s and log(1 - s)."""
+        t = x - self._offsets(x, x.shape[-1])
+        return -softplus(-t), -softplus(t)
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        log_s, log_rest = self._logs(x)
+        left = jnp.cumsum(log_rest, axis=-1)
+        zero = jnp.zeros_like(left[..., :1])
+        before = jnp.concatenate([zero, left], axis=-1)
+        return jnp.exp(jnp.concatenate([log_s, zero], axis=-1) + before)
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        # What is left of the stick, summed from its end, so that nothing is subtracted.
+        rest = jnp.cumsum(y[..., ::-1], axis=-1)[..., ::-1][..., 1:]
+        return jnp.log(y[..., :-1]) - jnp.log(rest) + self._offsets(y, y.shape[-1] - 1)
+
+    def log_det(self, x: jax.Array) -> jax.Array:
+        log_s, log_rest = self._logs(x)
+        before = jnp.cumsum(log_rest, axis=-1) - log_rest
+        return jnp.sum(log_s + log_rest + before, axis=-1)
+
+
+@_bijector
+class Invert:
+    """A bijector backwards.
+
+        y = b^-1(x)
+
+    Args:
+      bijector: b, of numbers or of vectors.
+
+    Example:
+      >>> float(Invert(Exp()).forward(jnp.float32(1.0)))
+      0.0
+    """
+
+    bijector: Any
+
+    @property
+    def event_ndims(self) -> int:
+        return self.bijector.event_ndims
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        return self.bijector.inverse(x)
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        return self.bijector.forward(y)
+
+    def log_det(self, x: jax.Array) -> jax.Array:
+        return -self.bijector.log_det(self.bijector.inverse(x))
+
+    def forward_shape(self, shape: Shape) -> Shape:
+        grows = isinstance(self.bijector, _ToSimplex)
+        return (*shape[:-1], shape[-1] - 1) if grows else shape
+
+
+@_bijector
+class Chain:
+    """Bijectors one after the other, the first in the tuple first.
+
+        y = b_n(... b_2(b_1(x)))
+
+    Args:
+      bijectors: a tuple of them.
+
+    Example:
+      >>> float(Chain((Affine(0.0, 2.0), Exp())).forward(jnp.float32(0.0)))
+      1.0
+    """
+
+    bijectors: tuple[Any, ...]
+
+    @property
+    def event_ndims(self) -> int:
+        return max((b.event_ndims for b in self.bijectors), default=0)
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        for b in self.bijectors:
+            x = b.forward(x)
+        return x
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        for b in reversed(self.bijectors):
+            y = b.inverse(y)
+        return y
+
+    def log_det(self, x: jax.Array) -> jax.Array:
+        total: Any = 0.0
+        for b in self.bijectors:
+            # A map of numbers inside a map of vectors: its logarithms are summed over the vector.
+            extra = tuple(range(b.event_ndims - self.event_ndims, 0))
+            total = total + jnp.sum(b.log_det(x), axis=extra)
+            x = b.forward(x)
+        return total
+
+    def forward_shape(self, shape: Shape) -> Shape:
+        for b in self.bijectors:
+            shape = b.forward_shape(shape)
+        return shape

@@ -180,8 +180,11 @@ def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Ar
     leave from one loop. Where the predicate is batched by `vmap` both vanish, and only speed is
     lost. Other platforms fuse several outputs and need neither.
 
+    Arrays are also made one-dimensional: a last axis of a few elements would keep the loops from
+    using vectors.
+
     Args:
-        f: From arrays to real arrays of one common shape and dtype.
+        f: Elementwise, to real arrays of the arguments' broadcast shape and of one dtype.
         *arguments: Arrays.
 
     Returns:
@@ -197,9 +200,15 @@ def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Ar
         pairs = zip(outputs[0::2], outputs[1::2], strict=False)
         return (*(jax.lax.complex(*pair) for pair in pairs), *outputs[len(outputs) // 2 * 2 :])
 
-    def on_cpu(*xs: Array) -> tuple[Array, ...]:
+    shape = shapes[0].shape
+
+    def flat(x: Array) -> Array:
+        return x.reshape(1) if x.size == 1 else jnp.broadcast_to(x, shape).reshape(-1)
+
+    def on_cpu(*arrays: Array) -> tuple[Array, ...]:
+        xs = [flat(x) for x in arrays]
         bits = jnp.int32 if first.dtype == jnp.float32 else jnp.int64
-        corner = jax.lax.slice(first, (0,) * first.ndim, (1,) * first.ndim).reshape(())
+        corner = max(xs, key=lambda x: x.size)[0]
         true = (jax.lax.bitcast_convert_type(corner, bits) | 1) != 0
         blank = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(packed, *xs))
         results = jax.lax.cond(true, packed, lambda *_: blank, *xs)
@@ -207,7 +216,7 @@ def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Ar
         for result in results:
             complex_pair = jnp.iscomplexobj(result)
             parts += [jax.lax.real(result), jax.lax.imag(result)] if complex_pair else [result]
-        return tuple(parts)
+        return tuple(part.reshape(shape) for part in parts)
 
     return jax.lax.platform_dependent(*arguments, cpu=on_cpu, default=f)
 

@@ -194,7 +194,9 @@ def tail_points(dtype):
     return np.array(points).astype(dtype).T
 
 
-@pytest.mark.parametrize("function", ["lower", "upper", "score"])
+@pytest.mark.parametrize(
+    "function", [*(pytest.param(f, marks=pytest.mark.slow) for f in ("lower", "upper")), "score"]
+)
 def test_tails_and_their_derivatives_against_mpmath(dtype, function):
     ours = {
         "lower": log_gammainc,

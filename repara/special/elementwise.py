@@ -180,6 +180,8 @@ def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Ar
     leave from one loop. Where the predicate is batched by `vmap` both vanish, and only speed is
     lost. Other platforms fuse several outputs and need neither.
 
+    So it is where an argument's sharding is part of its type, as there one element cannot be read.
+
     Arrays are also made one-dimensional: a last axis of a few elements would keep the loops from
     using vectors.
 
@@ -192,7 +194,7 @@ def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Ar
     """
     shapes = jax.eval_shape(f, *arguments)
     first = max(arguments, key=lambda x: x.size)
-    if math.prod(shapes[0].shape) < 2 or first.size == 0:
+    if math.prod(shapes[0].shape) < 2 or first.size == 0 or any(map(_sharded, arguments)):
         return f(*arguments)
 
     def packed(*xs: Array) -> tuple[Array, ...]:
@@ -219,6 +221,10 @@ def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Ar
         return tuple(part.reshape(shape) for part in parts)
 
     return jax.lax.platform_dependent(*arguments, cpu=on_cpu, default=f)
+
+
+def _sharded(x: Array) -> bool:
+    return any(axis is not None for axis in jax.typeof(x).sharding.spec)
 
 
 def by_dtype(x: Array, single: T, double: T) -> T:

@@ -180,8 +180,13 @@ def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Ar
     leave from one loop. Where the predicate is batched by `vmap` both vanish, and only speed is
     lost. Other platforms fuse several outputs and need neither.
 
+    So it is where an argument's sharding is part of its type, as there one element cannot be read.
+
+    Arrays are also made one-dimensional: a last axis of a few elements would keep the loops from
+    using vectors.
+
     Args:
-        f: From arrays to real arrays of one common shape and dtype.
+        f: Elementwise, to real arrays of the arguments' broadcast shape and of one dtype.
         *arguments: Arrays.
 
     Returns:
@@ -189,7 +194,7 @@ def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Ar
     """
     shapes = jax.eval_shape(f, *arguments)
     first = max(arguments, key=lambda x: x.size)
-    if math.prod(shapes[0].shape) < 2 or first.size == 0:
+    if math.prod(shapes[0].shape) < 2 or first.size == 0 or any(map(_sharded, arguments)):
         return f(*arguments)
 
     def packed(*xs: Array) -> tuple[Array, ...]:
@@ -197,9 +202,15 @@ def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Ar
         pairs = zip(outputs[0::2], outputs[1::2], strict=False)
         return (*(jax.lax.complex(*pair) for pair in pairs), *outputs[len(outputs) // 2 * 2 :])
 
-    def on_cpu(*xs: Array) -> tuple[Array, ...]:
+    shape = shapes[0].shape
+
+    def flat(x: Array) -> Array:
+        return x.reshape(1) if x.size == 1 else jnp.broadcast_to(x, shape).reshape(-1)
+
+    def on_cpu(*arrays: Array) -> tuple[Array, ...]:
+        xs = [flat(x) for x in arrays]
         bits = jnp.int32 if first.dtype == jnp.float32 else jnp.int64
-        corner = jax.lax.slice(first, (0,) * first.ndim, (1,) * first.ndim).reshape(())
+        corner = max(xs, key=lambda x: x.size)[0]
         true = (jax.lax.bitcast_convert_type(corner, bits) | 1) != 0
         blank = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(packed, *xs))
         results = jax.lax.cond(true, packed, lambda *_: blank, *xs)
@@ -207,9 +218,13 @@ def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Ar
         for result in results:
             complex_pair = jnp.iscomplexobj(result)
             parts += [jax.lax.real(result), jax.lax.imag(result)] if complex_pair else [result]
-        return tuple(parts)
+        return tuple(part.reshape(shape) for part in parts)
 
     return jax.lax.platform_dependent(*arguments, cpu=on_cpu, default=f)
+
+
+def _sharded(x: Array) -> bool:
+    return any(axis is not None for axis in jax.typeof(x).sharding.spec)
 
 
 def by_dtype(x: Array, single: T, double: T) -> T:

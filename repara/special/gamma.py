@@ -67,6 +67,11 @@ def log_gamma_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:
         The values, of the broadcast shape and the common dtype: about log(Phi(eps)) / concentration
         for small concentrations. eps = -inf gives -inf.
 
+    Other variates are made of independent ones of these, each with noise of its own, smoothly and
+    with no number that underflows: `softmax` of them over an axis is Dirichlet, the difference of
+    two is the logit of a beta variate, and eps exp(-(log z - log(df / 2)) / 2) with concentration
+    df / 2 is Student's t.
+
     Raises:
         TypeError: If the common dtype is neither float32 nor float64.
         ValueError: If the shapes do not broadcast.

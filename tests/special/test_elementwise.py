@@ -57,6 +57,17 @@ def test_isolated_gives_what_the_function_gives():
             np.testing.assert_array_equal(found, true)
 
 
+@pytest.mark.parametrize("kind", ["Auto", "Explicit"])
+def test_sharded_noise_gives_the_same_values_and_gradients(kind):
+    axis = getattr(jax.sharding.AxisType, kind)
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(axis,))
+    eps, a = jax.random.normal(jax.random.key(0), (64, 5)), jnp.linspace(0.1, 20, 5)
+    spread = jax.device_put(eps, jax.NamedSharding(mesh, jax.P("data")))
+    f = jax.jit(jax.value_and_grad(lambda a, e: jnp.sum(gamma.gamma_quantile(e, a) ** 2)))
+    for found, true in zip(f(a, spread), f(a, eps), strict=True):
+        np.testing.assert_allclose(found, true, rtol=1e-5)
+
+
 def test_as_floats_refuses_and_reshapes():
     with pytest.raises(TypeError, match="bfloat16"):
         elementwise.as_floats("f", jnp.ones(2, jnp.bfloat16))

@@ -187,14 +187,16 @@ def test_third_derivative():
 
 
 def tail_points(dtype):
-    a = np.concatenate([np.logspace(-4, 6, 11), [0.999, 1.001]])
+    a = np.concatenate([np.logspace(-4, 6, 6), [0.3, 0.999, 1.001, 5.0]])
     factors = [1e-30, 1e-3, 0.049, 0.051, 0.3, 0.9, 1.0, 1.1, 2.5, 11.9, 12.1, 40.0]
     points = [(x, x * f) for x in a for f in factors if x < 1e3 or 0.8 < f < 1.2]
     points += [(x, z) for x in a if x < 1 for z in (0.1, 3.0, 11.9, 12.1, 60.0)]
     return np.array(points).astype(dtype).T
 
 
-@pytest.mark.parametrize("function", ["lower", "upper", "score"])
+@pytest.mark.parametrize(
+    "function", [*(pytest.param(f, marks=pytest.mark.slow) for f in ("lower", "upper")), "score"]
+)
 def test_tails_and_their_derivatives_against_mpmath(dtype, function):
     ours = {
         "lower": log_gammainc,
@@ -208,6 +210,11 @@ def test_tails_and_their_derivatives_against_mpmath(dtype, function):
             return gamma_fit.score(x, mp.log(y))
         return gamma_fit.log_tails(x, mp.log(y))[function == "upper"]
 
+    def total(a, z):
+        value = ours(a, z)
+        return jnp.sum(value), value
+
+    slopes, value = jax.jit(jax.grad(total, (0, 1), has_aux=True))(a, z)
     unit = float(np.finfo(dtype).eps)
     value_bar, slope_bar = (3e-6, 2e-5) if dtype == "float32" else (1e-11, 1e-10)
     with mp.workdps(60):
@@ -222,9 +229,9 @@ def test_tails_and_their_derivatives_against_mpmath(dtype, function):
             ]
         )
         checks = [
-            (ours(a, z), true, np.maximum(value_bar, 4 * unit * condition)),
-            (elementwise(ours, 0, 1)(a, z), by_a, slope_bar),
-            (elementwise(ours, 1, 1)(a, z), by_z, slope_bar),
+            (value, true, np.maximum(value_bar, 4 * unit * condition)),
+            (slopes[0], by_a, slope_bar),
+            (slopes[1], by_z, slope_bar),
         ]
         for number, (found, values, bar) in enumerate(checks):
             # 1 - P below 1e-35 is beyond the 60 digits of the reference's derivatives

@@ -225,14 +225,15 @@ def make_optimizer(config: Any, num_steps: int) -> optax.GradientTransformation:
     """
     rate = config.learning_rate
     decay_steps = max(1, num_steps - config.warmup_steps)
-    schedules = {
-        "constant": lambda: optax.constant_schedule(rate),
+    schedules: dict[str, Any] = {
+        "constant": lambda: rate,  # a number: nothing to compute in each step
         "cosine": lambda: optax.cosine_decay_schedule(rate, decay_steps),
         "linear": lambda: optax.linear_schedule(rate, 0.0, decay_steps),
     }
     schedule = schedules[config.schedule]()
     if config.warmup_steps:
         warmup = optax.linear_schedule(0.0, rate, config.warmup_steps)
+        schedule = schedule if callable(schedule) else optax.constant_schedule(rate)
         schedule = optax.join_schedules([warmup, schedule], [config.warmup_steps])
     optimizers = {
         "adam": lambda: optax.adam(schedule),

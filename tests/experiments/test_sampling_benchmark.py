@@ -1,3 +1,5 @@
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,6 +7,7 @@ import pytest
 from scipy import stats
 
 from experiments.benchmark import sampling
+from experiments.configuration import ConfigError
 
 
 @pytest.mark.parametrize("name", sampling.FAMILIES)
@@ -27,12 +30,21 @@ def test_our_samplers_draw_from_the_distribution(name):
     assert stats.kstest(first, law.cdf).pvalue > 1e-3
 
 
-def test_table_and_files(tmp_path):
-    results = sampling.run(["Gamma"], ["ours", "jax.random"], ["float32", "float64"], 64, 2)
+def test_table_and_files(tmp_path, monkeypatch):
+    # As where the other libraries are not installed.
+    monkeypatch.setattr(sampling.importlib.util, "find_spec", lambda name: None)
+    config = sampling.Config(families="Gamma", samples=64, repeats=2, output=str(tmp_path))
+    results = sampling.run(config)
     assert len(results) == 8
     assert all(r.median > 0 and r.compile > 0 and r.memory > 1 for r in results)
     lines = sampling.table(results).split("\n")
     assert len(lines) == 6
     assert lines[2].startswith("| Gamma | float32 | value | ")
-    sampling.chart(results, tmp_path / "chart.png", "title")
-    assert (tmp_path / "chart.png").stat().st_size > 1000
+    files = {p.name for p in tmp_path.iterdir()}
+    assert files == {"sampling.json", "sampling.csv", "sampling.png"}
+    assert len(json.loads((tmp_path / "sampling.json").read_text())["results"]) == 8
+
+
+def test_an_unknown_family_is_named():
+    with pytest.raises(ConfigError, match="--families=Gama: must be all, or of Gamma"):
+        sampling.run(sampling.Config(families="Gama"))

@@ -1,7 +1,10 @@
+import inspect
 import re
 
 import jax
 import pytest
+
+import repara as rp
 
 
 @pytest.fixture
@@ -31,3 +34,13 @@ def test_ci_runs_the_test_command_as_it_stands_here(readme, request):
 def test_links_to_files_exist(readme, request):
     for target in re.findall(r"\]\(([^)#:]+)\)", readme):
         assert (request.config.rootpath / target).exists(), target
+
+
+def test_every_distribution_is_in_the_table(readme):
+    rows = set(re.findall(r"^\| `(\w+)` \|", readme, flags=re.MULTILINE))
+    families = {
+        name
+        for name, value in vars(rp).items()
+        if inspect.isclass(value) and issubclass(value, rp.Distribution)
+    } - {"Distribution"}
+    assert rows == families

@@ -247,7 +247,7 @@ class NegativeBinomial(Discrete):
       ValueError: a concrete value out of range, or shapes that do not broadcast.
 
     Example:
-      >>> float(jnp.exp(NegativeBinomial(1.0, probs=0.5).log_prob(0)))
+      >>> round(float(jnp.exp(NegativeBinomial(1.0, probs=0.5).log_prob(0))), 4)
       0.5
     """
 

@@ -129,7 +129,7 @@ def _assert_same_run(a, b):
         {"posterior": "multivariate_normal", "binarization": "threshold", "latent_dim": 3},
         {"objective": "iwae", "num_samples": 3, "optimizer": "rmsprop", "warmup_steps": 5},
         {"objective": "elbo_monte_carlo", "beta": 2.0, "beta_warmup_epochs": 1.0,
-         "optimizer": "sgd", "learning_rate": 1e-4, "schedule": "linear"},
+         "optimizer": "sgd", "learning_rate": 1e-3, "schedule": "linear"},
     ],
     ids=lambda c: next(iter(c.values())),
 )  # fmt: skip

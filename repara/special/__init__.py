@@ -4,6 +4,12 @@
 Phi(eps) = F(z; parameters). `X_normal_score(z, parameters)` is its inverse in eps.
 """
 
+from repara.special.beta import (
+    beta_normal_score,
+    beta_quantile,
+    log_betainc,
+    logit_beta_quantile,
+)
 from repara.special.gamma import (
     gamma_normal_score,
     gamma_quantile,
@@ -12,16 +18,32 @@ from repara.special.gamma import (
     log_gammaincc,
 )
 from repara.special.normal import log_ndtr, ndtri, ndtri_exp
+from repara.special.student_t import student_t_normal_score, student_t_quantile
 from repara.special.truncated_normal import truncated_normal_quantile
+from repara.special.von_mises import von_mises_normal_score, von_mises_quantile
+from repara.special.von_mises_fisher import (
+    von_mises_fisher_angle,
+    von_mises_fisher_log_normalizer,
+)
 
 __all__ = [
+    "beta_normal_score",
+    "beta_quantile",
     "gamma_normal_score",
     "gamma_quantile",
+    "log_betainc",
     "log_gamma_quantile",
     "log_gammainc",
     "log_gammaincc",
     "log_ndtr",
+    "logit_beta_quantile",
     "ndtri",
     "ndtri_exp",
+    "student_t_normal_score",
+    "student_t_quantile",
     "truncated_normal_quantile",
+    "von_mises_fisher_angle",
+    "von_mises_fisher_log_normalizer",
+    "von_mises_normal_score",
+    "von_mises_quantile",
 ]

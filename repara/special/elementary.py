@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-__all__ = ["expm1_over", "log1p_over", "log_sinh_over", "softplus"]
+__all__ = ["expm1_minus", "expm1_over", "log1p_over", "log_sinh_over", "softplus"]
 
 
 def _horner(x: jax.Array, coefficients: Sequence[float]) -> jax.Array:
@@ -18,6 +18,7 @@ def _horner(x: jax.Array, coefficients: Sequence[float]) -> jax.Array:
 
 
 # Each series is used for |x| < 1/2 and cut where the next term is below 2^-53 of the first there.
+_EXPM1_MINUS = [1 / math.factorial(n + 2) for n in range(13)]
 _EXPM1 = [1 / math.factorial(n + 1) for n in range(14)]
 _ATANH = [1 / (2 * n + 1) for n in range(17)]
 # log(sinh(x) / x) = sum_n 4^n B_2n x^2n / (2n (2n)!), DLMF 4.19.7 at an imaginary argument.
@@ -26,6 +27,24 @@ _BERNOULLI = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617
 _LOG_SINH = [0.0] + [
     4**n * b / (2 * n * math.factorial(2 * n)) for n, b in enumerate(_BERNOULLI, start=1)
 ]
+
+
+def expm1_minus(x: jax.Array) -> jax.Array:
+    """exp(x) - 1 - x, without cancellation near 0.
+
+    Args:
+      x: any real numbers.
+
+    Returns:
+      The difference, of the shape and dtype of x; nonnegative, inf where exp(x) overflows.
+
+    Example:
+      >>> float(expm1_minus(jnp.float32(0.0)))
+      0.0
+    """
+    near = jnp.abs(x) < 0.5
+    small = jnp.where(near, x, 0)
+    return jnp.where(near, small**2 * _horner(small, _EXPM1_MINUS), jnp.expm1(x) - x)
 
 
 def expm1_over(x: jax.Array) -> jax.Array:

@@ -48,3 +48,38 @@ def representable(true, dtype):
     """Whether each number is normal in `dtype`."""
     info = np.finfo(dtype)
     return np.array([mp.mpf(float(info.tiny)) < abs(t) < mp.mpf(float(info.max)) for t in true])
+
+
+def beta_log_tails(a, b, y):
+    """log I_z(a, b) and log(1 - I_z(a, b)) at y = logit z: the continued fraction DLMF 8.17.22."""
+    if y > mp.log((a + 1) / (b + 1)):
+        return beta_log_tails(b, a, -y)[::-1]
+    z = 1 / (1 + mp.exp(-y))
+    # of 2 m (m + ...) terms; as far as rounding, from the tail up
+    count = 60 + int(8 * mp.sqrt(a + b)) if z > mp.mpf(10) ** -3 else 60 + int(mp.sqrt(a + b))
+    f = mp.mpf(0)
+    for m in range(count, -1, -1):
+        odd = -(a + m) * (a + b + m) * z / ((a + 2 * m) * (a + 2 * m + 1))
+        if m:
+            even = m * (b - m) * z / ((a + 2 * m - 1) * (a + 2 * m))
+            f = even / (1 + odd / (1 + f))
+        else:
+            f = odd / (1 + f)
+    log_beta = mp.loggamma(a) + mp.loggamma(b) - mp.loggamma(a + b)
+    lower = a * mp.log(z) - b * mp.log1p(mp.exp(y)) - mp.log(a) - log_beta - mp.log(1 + f)
+    return lower, mp.log(-mp.expm1(lower))
+
+
+def beta_quantile(a, b, eps, start):
+    """The logit y of the z with I_z(a, b) = Phi(eps), by Newton's method."""
+    y, left = mp.mpf(start), eps < 0
+    target = mp.log(mp.ncdf(-abs(eps)))
+    log_beta = mp.loggamma(a) + mp.loggamma(b) - mp.loggamma(a + b)
+    for _ in range(30):
+        tail = beta_log_tails(a, b, y)[0 if left else 1]
+        density = -a * mp.log1p(mp.exp(-y)) - b * mp.log1p(mp.exp(y)) - log_beta
+        step = (tail - target) * mp.exp(tail - density)
+        y += -step if left else step
+        if abs(step) < mp.mpf(10) ** -24 * (1 + abs(y)):
+            return y
+    raise ArithmeticError(f"no convergence at {a=} {b=} {eps=}")

@@ -4,7 +4,7 @@ import importlib
 import pathlib
 import sys
 
-FAMILIES = ("normal", "gamma")
+FAMILIES = ("normal", "stirling", "gamma")
 
 
 def source(family: str) -> str:

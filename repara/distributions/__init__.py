@@ -3,6 +3,7 @@
 from repara.distributions import bijectors, constraints
 from repara.distributions.base import Distribution
 from repara.distributions.bernoulli import Bernoulli
+from repara.distributions.beta import Beta
 from repara.distributions.categorical import Categorical, OneHotCategorical
 from repara.distributions.cauchy import Cauchy, HalfCauchy, WrappedCauchy
 from repara.distributions.continuous_bernoulli import ContinuousBernoulli
@@ -11,6 +12,7 @@ from repara.distributions.discretized_logistic import DiscretizedLogistic
 from repara.distributions.divergences import kl_divergence, monte_carlo_kl
 from repara.distributions.exponential import Exponential, Gompertz, Rayleigh, Weibull
 from repara.distributions.extreme_value import Frechet, GeneralizedExtremeValue, Gumbel
+from repara.distributions.gamma import Chi, Chi2, ExpGamma, Gamma, InverseGamma
 from repara.distributions.half_normal import FoldedNormal, HalfNormal
 from repara.distributions.implicit import ImplicitReparameterization
 from repara.distributions.independent import Independent
@@ -29,23 +31,32 @@ from repara.distributions.relaxed_categorical import (
     ExpRelaxedOneHotCategorical,
     RelaxedOneHotCategorical,
 )
+from repara.distributions.student_t import StudentT
 from repara.distributions.transformed import Transformed
 from repara.distributions.truncated import Truncated
+from repara.distributions.truncated_normal import TruncatedNormal
 from repara.distributions.uniform import LogUniform, Triangular, Uniform
+from repara.distributions.von_mises import VonMises
+from repara.distributions.von_mises_fisher import VonMisesFisher
 
 __all__ = [
     "AsymmetricLaplace",
     "Bernoulli",
+    "Beta",
     "Binomial",
     "Categorical",
     "Cauchy",
+    "Chi",
+    "Chi2",
     "ContinuousBernoulli",
     "DiscretizedLogistic",
     "Distribution",
+    "ExpGamma",
     "ExpRelaxedOneHotCategorical",
     "Exponential",
     "FoldedNormal",
     "Frechet",
+    "Gamma",
     "GeneralizedExtremeValue",
     "GeneralizedPareto",
     "Geometric",
@@ -55,6 +66,7 @@ __all__ = [
     "HalfNormal",
     "ImplicitReparameterization",
     "Independent",
+    "InverseGamma",
     "JohnsonSU",
     "Kumaraswamy",
     "Laplace",
@@ -77,10 +89,14 @@ __all__ = [
     "RelaxedBernoulli",
     "RelaxedOneHotCategorical",
     "SinhArcsinh",
+    "StudentT",
     "Transformed",
     "Triangular",
     "Truncated",
+    "TruncatedNormal",
     "Uniform",
+    "VonMises",
+    "VonMisesFisher",
     "Weibull",
     "WrappedCauchy",
     "bijectors",

@@ -555,6 +555,11 @@ def _as_shape(shape: Sequence[int]) -> Shape:
 def _as_float_arrays(name: str, parameters: Mapping[str, ArrayLike]) -> dict[str, jax.Array]:
     """Arrays of one float dtype: the parameters' own, the default float for ints and scalars."""
     for key, value in parameters.items():
+        if isinstance(value, list | tuple):
+            raise TypeError(
+                f"{name}: {key} must be a number or an array, got a {type(value).__name__}: pass "
+                "jnp.array of it"
+            )
         dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
         if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
             raise TypeError(

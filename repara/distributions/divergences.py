@@ -4,13 +4,18 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.special import i0e, i1e
 
+import repara.distributions.kl_discrete
+import repara.distributions.kl_gamma
 import repara.distributions.kl_scalars  # noqa: F401 (its import enters its forms into the table)
 from repara.distributions.base import Distribution, _at_least_32
-from repara.distributions.bernoulli import Bernoulli
 from repara.distributions.independent import Independent
 from repara.distributions.kl_table import _TABLE, _closed_form
 from repara.distributions.multivariate_normal import MultivariateNormal, _solve
+from repara.distributions.von_mises import VonMises
+from repara.distributions.von_mises_fisher import VonMisesFisher
+from repara.special import von_mises_fisher_log_normalizer
 
 __all__ = ["kl_divergence", "monte_carlo_kl"]
 
@@ -125,19 +130,32 @@ def _square_root(q: MultivariateNormal) -> jax.Array:
     return q.scale_diag[..., None] * eye.reshape((1,) * (q.scale_diag.ndim - 1) + eye.shape)
 
 
-@_closed_form(Bernoulli, Bernoulli)
-def _bernoulli_bernoulli(q: Bernoulli, p: Bernoulli) -> jax.Array:
-    one, zero = jnp.ones((), q._probs().dtype), jnp.zeros((), q._probs().dtype)
+@_closed_form(VonMises, VonMises)
+def _von_mises_von_mises(q: VonMises, p: VonMises) -> jax.Array:
+    scaled, scaled_p = i0e(q.concentration), i0e(p.concentration)
+    resultant = i1e(q.concentration) / scaled
+    cosine = jnp.cos(q.loc - p.loc)
+    return _directional(q, p, resultant, cosine) + jnp.log(scaled_p / scaled)
 
-    def part(weight: jax.Array, x: jax.Array) -> jax.Array:
-        # 0 log 0 = 0: where the weight is zero the difference may be -inf or NaN.
-        used = weight != 0
-        difference = q._log_prob(x) - p._log_prob(x)
-        return jnp.where(used, weight * jnp.where(used, difference, 0), 0)
 
-    mean = q._probs()
-    complement = jax.nn.sigmoid(-q.logits) if q.probs is None else 1 - mean
-    return part(mean, one) + part(complement, zero)
+@_closed_form(VonMisesFisher, VonMisesFisher)
+def _vmf_vmf(q: VonMisesFisher, p: VonMisesFisher) -> jax.Array:
+    d = q.event_shape[0]
+    cosine = jnp.sum(q._unit() * p._unit(), axis=-1)
+    normalizers = von_mises_fisher_log_normalizer(
+        p.concentration, d
+    ) - von_mises_fisher_log_normalizer(q.concentration, d)
+    return _directional(q, p, q._resultant(), cosine) + normalizers
+
+
+def _directional(
+    q: VonMises | VonMisesFisher,
+    p: VonMises | VonMisesFisher,
+    resultant: jax.Array,
+    cosine: jax.Array,
+) -> jax.Array:
+    """E_q of the exponents k_q (cos - 1) - k_p (cos_p - 1), where E_q[x] = resultant mu_q."""
+    return p.concentration * (1 - resultant * cosine) - q.concentration * (1 - resultant)
 
 
 @_closed_form(Independent, Independent)

@@ -21,23 +21,12 @@ from repara.distributions.log_normal import LogitNormal, LogNormal
 from repara.distributions.normal import Normal
 from repara.distributions.pareto import Pareto
 from repara.distributions.uniform import LogUniform, Uniform
-from repara.special.elementary import expm1_over, log_sinh_over
+from repara.special.elementary import expm1_minus, expm1_over, log_sinh_over
 
 __all__: list[str] = []
 
 _EULER = 0.5772156649015329  # Euler's constant
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-
-
-def _expm1_minus(x: jax.Array) -> jax.Array:
-    """exp(x) - 1 - x, without cancellation near 0."""
-    near = jnp.abs(x) < 0.5
-    small = jnp.where(near, x, 0)
-    # x^2 sum_n x^n / (n + 2)!, cut below 2^-53 of its first term for |x| < 1/2.
-    series = jnp.zeros_like(x)
-    for n in range(14, 1, -1):
-        series = series * small + 1 / math.factorial(n)
-    return jnp.where(near, small**2 * series, jnp.expm1(x) - x)
 
 
 @_closed_form(Normal, Normal)
@@ -47,12 +36,12 @@ def _normal_normal(q: Any, p: Any) -> jax.Array:
     # With r = log(q.scale / p.scale): (expm1(2 r) - 2 r) / 2 keeps its digits for nearly equal
     # scales, where scale^2 - 1 - log(scale^2) cancels. One increasing map of both changes nothing.
     r = jnp.log(q.scale / p.scale)
-    return 0.5 * (_expm1_minus(2 * r) + ((q.loc - p.loc) / p.scale) ** 2)
+    return 0.5 * (expm1_minus(2 * r) + ((q.loc - p.loc) / p.scale) ** 2)
 
 
 @_closed_form(HalfNormal, HalfNormal)
 def _half_normal_half_normal(q: HalfNormal, p: HalfNormal) -> jax.Array:
-    return 0.5 * _expm1_minus(2 * jnp.log(q.scale / p.scale))
+    return 0.5 * expm1_minus(2 * jnp.log(q.scale / p.scale))
 
 
 @_closed_form(Normal, Gumbel)
@@ -79,7 +68,7 @@ def _laplace_laplace(q: Laplace, p: Laplace) -> jax.Array:
     # which is r (exp(-d) - 1 + d) + (exp(log r) - 1 - log r), two terms that do not cancel.
     log_r = jnp.log(q.scale / p.scale)
     d = jnp.abs(q.loc - p.loc) / q.scale
-    return jnp.exp(log_r) * _expm1_minus(-d) + _expm1_minus(log_r)
+    return jnp.exp(log_r) * expm1_minus(-d) + expm1_minus(log_r)
 
 
 @_closed_form(Laplace, Normal)
@@ -114,7 +103,7 @@ def _cauchy_cauchy(q: Cauchy, p: Cauchy) -> jax.Array:
 
 @_closed_form(Exponential, Exponential)
 def _exponential_exponential(q: Exponential, p: Exponential) -> jax.Array:
-    return _expm1_minus(jnp.log(p.rate / q.rate))
+    return expm1_minus(jnp.log(p.rate / q.rate))
 
 
 @_closed_form(Exponential, Gumbel)
@@ -144,7 +133,7 @@ def _weibull_weibull(q: Weibull, p: Weibull) -> jax.Array:
 @_closed_form(Pareto, Pareto)
 def _pareto_pareto(q: Pareto, p: Pareto) -> jax.Array:
     log_ratio = jnp.log(q.scale / p.scale)
-    inside = _expm1_minus(jnp.log(p.alpha / q.alpha)) + p.alpha * log_ratio
+    inside = expm1_minus(jnp.log(p.alpha / q.alpha)) + p.alpha * log_ratio
     return jnp.where(q.scale < p.scale, jnp.inf, inside)
 
 

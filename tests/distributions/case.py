@@ -23,6 +23,9 @@ class Case(NamedTuple):
       moments: how many of mean and variance have finite Monte Carlo error at this setting.
       condition: by how much rounding is magnified beyond what the slopes of the functions tell.
       reference_error: the relative error of the reference itself, where it is above 1e-12.
+      accuracy: the relative error in float64 that the special functions behind it state, where it
+        is above the rounding of float64.
+      slow: whether its programs take more than ten seconds to compile; see conftest.py.
     """
 
     name: str
@@ -35,11 +38,17 @@ class Case(NamedTuple):
     moments: int = 2
     condition: float = 1.0
     reference_error: float = 0.0
+    accuracy: float = 0.0
+    slow: bool = False
 
     @property
     def wrapped(self) -> bool:
         """Whether the errors of its parameters come from a distribution inside it."""
         return bool({"base", "components"} & set(self.family._children))
+
+    def rounding(self, dtype: Any) -> float:
+        """The relative error of one operation: of float arithmetic, or of what it is made of."""
+        return max(float(np.finfo(dtype).eps), self.accuracy)
 
     def build(self, dtype: Any = None) -> rp.Distribution:
         parameters = {k: np.asarray(v, dtype or "float32") for k, v in self.parameters.items()}

@@ -47,7 +47,7 @@ def test_mechanics(case, dtype):
     program, traces = programs.mechanics(case)
     low = programs.parameters_of(case, "bfloat16") if dtype == "float32" else None
     out = jax.tree.map(np.asarray, program(parameters, key, low))
-    q, shape, eps = case.build(dtype), programs.SHAPE, np.finfo(dtype).eps
+    q, shape, eps = case.build(dtype), programs.SHAPE, case.rounding(dtype)
     batch, event = q.batch_shape, q.event_shape
 
     assert out["sample"].shape == shape + batch + event
@@ -67,7 +67,10 @@ def test_mechanics(case, dtype):
         assert out["noise"].shape == shape + batch + q.noise_shape
         assert out["noise"].dtype == dtype
         for drawn in (out["rsample"], out["sample"], out["pair"][0]):
-            np.testing.assert_array_equal(drawn, z)
+            # What is fitted is compiled apart for each way to draw, and rounds in its own way; sums
+            # over the coordinates of a vector are rounded as they are fused.
+            slack = 16 * eps * (1 + np.abs(z)) * (case.accuracy > 0)
+            _within(drawn, z, slack + (4 * eps * np.abs(z).max() if event else 0.0))
         assert isinstance(out["passed"], case.family)
         for path, g in jax.tree_util.tree_leaves_with_path(out["passed"]):
             assert np.any(g != 0), path
@@ -90,7 +93,8 @@ def test_mechanics(case, dtype):
 
     if dtype == "float32":
         assert out["low"].dtype == out["low_log_prob"].dtype == jnp.bfloat16
-        np.testing.assert_array_equal(out["low"], out["lifted"].astype(jnp.bfloat16))
+        rounded = out["lifted"].astype(jnp.bfloat16).astype("float32")
+        _within(out["low"].astype("float32"), rounded, 0.01 * np.abs(rounded) * (case.accuracy > 0))
         np.testing.assert_allclose(out["mapped"], out["log_prob"], rtol=1e-5, atol=1e-5)
         assert jax.tree.structure(out["carried"]) == jax.tree.structure(q)
 
@@ -170,16 +174,19 @@ def test_derivatives_at_fixed_noise(case, x64):
 
     first, second = programs.difference(out["values"]), programs.difference(out["forward"])
     # The rounding of the differences, and of the function itself where it is ill-conditioned.
-    floor = 1e-9 * case.condition * (1 + np.abs(programs.at_zero(out["values"])))
+    noise_floor = 1e-9 * case.condition + 8 * case.accuracy / programs.STEP
+    floor = noise_floor * (1 + np.abs(programs.at_zero(out["values"])))
     bound = 1e-6 * np.abs(first) + floor
     _within(programs.at_zero(out["forward"]), first, bound)
     second_bound = 1e-6 * np.abs(second) + floor + 1e-6 * np.abs(first)
     _within(out["forward_forward"], second, second_bound)
     # In reverse the two sums are followed as one.
     _within(out["reverse"][0], first.sum(-1), bound.sum(-1))
+    assert np.all(first[:-1, 0] != 0), "a parameter on which no sample depends"
+    if case.slow:
+        return
     for what in (out["reverse"][1], out["reverse_reverse"]):
         _within(what, second.sum(-1), second_bound.sum(-1))
-    assert np.all(first[:-1, 0] != 0), "a parameter on which no sample depends"
 
     (total, _), (total_tangent, cdf_tangent) = out["totals"]
     total = programs.difference(total)
@@ -187,7 +194,7 @@ def test_derivatives_at_fixed_noise(case, x64):
     if cdf_tangent is not None:
         # With scalar noise cdf(transform(eps)) is eps or 1 - eps, whatever the parameters:
         # dz/dtheta = -(dF/dtheta) / f.
-        _within(programs.at_zero(cdf_tangent)[:-1], 0.0, 1e-9 * case.condition)
+        _within(programs.at_zero(cdf_tangent)[:-1], 0.0, noise_floor)
 
 
 def _location(case):
@@ -199,7 +206,7 @@ def _location(case):
 @scalar
 def test_against_scipy(case, dtype):
     """Density into the tails, cdf, quantiles, entropy, moments; in float32 also the samples."""
-    q, reference, eps = case.build(dtype), case.reference, np.finfo(dtype).eps
+    q, reference, eps = case.build(dtype), case.reference, case.rounding(dtype)
     # As far into the tails as the quantile function of the reference reaches.
     tail = np.logspace(-30 if dtype == "float64" else -20, -1, 40)
     p = np.concatenate([tail, [0.3, 0.5, 0.7], 1 - np.logspace(-1, -14, 20)])
@@ -209,7 +216,8 @@ def test_against_scipy(case, dtype):
         slack = 4 * eps * (np.abs(x) + _location(case))
         with np.errstate(all="ignore"):
             around = [reference.logpdf(x.astype("float64") + d) for d in (0, -slack, slack)]
-        x = x[np.isfinite(x) & np.all(np.isfinite(around), axis=0)]
+        normal = np.abs(x) >= np.finfo(dtype).tiny  # what is smaller may be flushed to 0
+        x = x[(normal | (x == 0)) & np.isfinite(x) & np.all(np.isfinite(around), axis=0)]
         assert x.size > 20
     u = np.concatenate([tail, np.linspace(0.1, 0.999, 101), 1 - np.logspace(-3, -6, 7)])
     draws = 100_000 if dtype == "float32" else 1
@@ -219,7 +227,7 @@ def test_against_scipy(case, dtype):
 
     wide = x.astype("float64")
     exact = reference.logpdf(wide) if q.has_rsample else reference.logpmf(wide)
-    relative = max(1e-6 if dtype == "float32" else 1e-12, case.reference_error)
+    relative = max(1e-6 if dtype == "float32" else 1e-12, case.reference_error, case.accuracy)
     # A density at x rounded to dtype: its condition number is |x dlog q/dx|.
     size = np.abs(wide) + _location(case)
     rounding = 4 * case.condition * eps * size

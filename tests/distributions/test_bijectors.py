@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from repara import Normal, Transformed
 from repara import bijectors as b
 from tests.distributions.programs import compiled
 
@@ -54,6 +55,23 @@ def test_far_out_is_finite(dtype):
         y = CASES[name].forward(x)
         np.testing.assert_allclose(jnp.sum(y), 1, rtol=1e-5)
         assert np.isfinite(CASES[name].log_det(x))
+
+
+def test_the_density_of_a_tanh_normal_is_finite_where_tanh_rounds_to_one(dtype):
+    q = Transformed(Normal(jnp.asarray(0.5, dtype), jnp.asarray(2.0, dtype)), b.Tanh())
+    one = jnp.asarray(1.0, dtype)
+    inside = jnp.nextafter(one, jnp.zeros_like(one))
+
+    @compiled
+    def program(q, y):
+        value, gradient = jax.value_and_grad(lambda q: q.log_prob(y))(q)
+        return value, gradient.base.loc, gradient.base.scale
+
+    for sign in (1, -1):
+        edge = program(q, sign * one)
+        assert np.all(np.isfinite(edge))
+        np.testing.assert_array_equal(edge, program(q, sign * inside))
+    assert program(q, jnp.asarray(1.5, dtype))[0] == -np.inf
 
 
 def test_errors():

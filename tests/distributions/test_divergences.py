@@ -93,6 +93,18 @@ INFINITE = [
 ]
 
 
+GAMMA_PAIRS = [
+    (rp.Gamma(2.5, 1.5), rp.Gamma(4.0, 0.7)),
+    (rp.Gamma(2.5, 1.5), rp.Exponential(0.7)),
+    (rp.Exponential(0.7), rp.Gamma(1.5, 2.0)),
+    (rp.Chi2(3.0), rp.Gamma(2.0, 1.0)),
+    (rp.Chi2(3.0), rp.Chi2(5.0)),
+    (rp.Chi(3.0), rp.Chi(5.0)),
+    (rp.InverseGamma(3.0, 2.0), rp.InverseGamma(4.0, 1.0)),
+    (rp.ExpGamma(2.5, 1.5), rp.ExpGamma(4.0, 0.7)),
+]
+
+
 def _name(pair):
     return f"{pair[0]!r}-{pair[1]!r}"
 
@@ -109,6 +121,20 @@ def test_infinite(pair):
 def test_scalar_pairs_by_quadrature(pair, x64):
     q, p = (jax.tree.map(lambda x: jnp.asarray(np.asarray(x), "float64"), d) for d in pair)
     np.testing.assert_allclose(rp.kl_divergence(q, p), by_quadrature(q, p), rtol=1e-6)
+
+
+@pytest.mark.parametrize("pair", GAMMA_PAIRS, ids=_name)
+def test_gamma_pairs_by_trapezoids(pair, x64):
+    # In log z, on which scale all of these are smooth and end exponentially at both ends.
+    q, p = (jax.tree.map(lambda x: jnp.asarray(np.asarray(x), "float64"), d) for d in pair)
+    t = np.linspace(-40, 12, 20_001)
+    z, slope = (t, 0 * t) if isinstance(q, rp.ExpGamma) else (np.exp(t), t)
+    log_q, log_p = np.asarray(q.log_prob(z)), np.asarray(p.log_prob(z))
+    weight = np.exp(log_q + slope)
+    inside = weight > 0
+    terms = (weight * (log_q - log_p))[inside]
+    assert abs(weight.sum() * (t[1] - t[0]) - 1) < 1e-9
+    np.testing.assert_allclose(rp.kl_divergence(q, p), terms.sum() * (t[1] - t[0]), rtol=1e-8)
 
 
 def test_quadrature_itself(x64):
@@ -252,3 +278,66 @@ def test_monte_carlo_gradient_is_unbiased():
     # d/dloc of a draw is z, d/dscale is z eps - 1/scale: standard deviations 0.5 and below 1.2.
     assert abs(given.loc - exact.loc) < 5 * 0.5 / np.sqrt(n)
     assert abs(given.scale - exact.scale) < 5 * 1.2 / np.sqrt(n)
+
+
+def test_von_mises_and_von_mises_fisher():
+    q, p = rp.VonMises(0.5, 3.0), rp.VonMises(-1.0, 0.7)
+    x = np.linspace(-np.pi, np.pi, 4001)[:-1].astype("float32")
+    log_q, log_p = (np.asarray(d.log_prob(x), "float64") for d in (q, p))
+    exact = np.mean(np.exp(log_q) * (log_q - log_p)) * 2 * np.pi
+    np.testing.assert_allclose(rp.kl_divergence(q, p), exact, rtol=1e-5)
+    # In two dimensions the two families are one.
+    directions = [jnp.array([jnp.cos(d.loc), jnp.sin(d.loc)]) for d in (q, p)]
+    plane = [rp.VonMisesFisher(m, d.concentration) for m, d in zip(directions, (q, p), strict=True)]
+    np.testing.assert_allclose(rp.kl_divergence(*plane), exact, rtol=1e-5)
+    # In three, to the uniform distribution: k (coth k - 1/k) - log(sinh(k) / k).
+    k = 2.0
+    uniform = rp.VonMisesFisher(jnp.array([0.0, 1.0, 0.0]), 0.0)
+    peaked = rp.VonMisesFisher(jnp.array([0.0, 0.6, 0.8]), k)
+    exact = k * (1 / np.tanh(k) - 1 / k) - np.log(np.sinh(k) / k)
+    np.testing.assert_allclose(rp.kl_divergence(peaked, uniform), exact, rtol=1e-5)
+    assert abs(float(rp.kl_divergence(peaked, peaked))) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("q", "p"),
+    [
+        (
+            rp.Categorical(logits=jnp.array([0.3, -1.0, 2.0])),
+            rp.Categorical(probs=jnp.array([0.2, 0.5, 0.3])),
+        ),
+        (
+            rp.Categorical(probs=jnp.array([0.5, 0.0, 0.5])),
+            rp.Categorical(probs=jnp.array([0.5, 0.25, 0.25])),
+        ),
+        (
+            rp.OneHotCategorical(logits=jnp.array([0.3, -1.0])),
+            rp.OneHotCategorical(logits=jnp.array([0.0, 1.0])),
+        ),
+        (rp.Binomial(7.0, probs=0.3), rp.Binomial(7.0, logits=0.2)),
+        (rp.Binomial(7.0, probs=0.0), rp.Binomial(7.0, logits=0.2)),
+        (rp.Poisson(3.5), rp.Poisson(1.2)),
+        (rp.Geometric(probs=0.3), rp.Geometric(logits=0.4)),
+    ],
+    ids=lambda q: type(q).__name__,
+)
+def test_discrete(q, p):
+    x = q.enumerate_support() if hasattr(q, "enumerate_support") else jnp.arange(200.0)
+    log_q, log_p = (np.asarray(d.log_prob(x), "float64") for d in (q, p))
+    used = np.isfinite(log_q)
+    exact = np.sum(np.exp(log_q[used]) * (log_q - log_p)[used])
+    np.testing.assert_allclose(rp.kl_divergence(q, p), exact, rtol=2e-5)
+
+
+def test_discrete_at_the_edges():
+    assert rp.kl_divergence(rp.Binomial(5.0, probs=0.5), rp.Binomial(3.0, probs=0.5)) == jnp.inf
+    assert jnp.isnan(rp.kl_divergence(rp.Binomial(3.0, probs=0.5), rp.Binomial(5.0, probs=0.5)))
+    assert rp.kl_divergence(rp.Poisson(1.0), rp.Poisson(0.0)) == jnp.inf
+    assert rp.kl_divergence(rp.Poisson(0.0), rp.Poisson(2.0)) == 2.0
+    with pytest.raises(ValueError, match="3 categories against 2"):
+        rp.kl_divergence(rp.Categorical(logits=jnp.zeros(3)), rp.Categorical(logits=jnp.zeros(2)))
+
+
+def test_a_list_is_refused_by_name():
+    with pytest.raises(TypeError, match=r"Categorical: logits must be .* got a list: pass jnp"):
+        rp.Categorical(logits=[0.0, 1.0])

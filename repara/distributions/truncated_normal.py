@@ -1,0 +1,173 @@
+"""The normal cut off at two ends, right however far out they lie."""
+
+import math
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from repara.distributions import constraints
+from repara.distributions.base import Distribution
+from repara.distributions.constraints import Constraint
+from repara.distributions.location_scale import _on_unit_interval
+from repara.special import log_ndtr, ndtri, truncated_normal_quantile
+from repara.special.normal import mills
+from repara.special.truncated_normal import _parts
+
+__all__ = ["TruncatedNormal"]
+
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+
+def _drop(a: jax.Array, b: jax.Array) -> jax.Array:
+    """log(Phi(-a) / Phi(-b)) for 0 <= a < b, without cancellation."""
+    return _parts(jnp.zeros_like(a + b), a, b)[2]
+
+
+def _log_mass(a: jax.Array, b: jax.Array) -> jax.Array:
+    """log(Phi(b) - Phi(a)) for a < b."""
+    flip = a + b < 0
+    a, b = jnp.where(flip, -b, a), jnp.where(flip, -a, b)
+    tail = a >= 0
+    start, end = jnp.where(tail, a, 0.0), jnp.where(tail, b, 1.0)
+    far = log_ndtr(-start) + jnp.log(-jnp.expm1(-_drop(start, end)))
+    root = math.sqrt(0.5)
+    low, high = jnp.where(tail, -1.0, root * a), jnp.where(tail, 1.0, root * b)
+    across = jnp.log(0.5 * (jax.lax.erf(high) - jax.lax.erf(low)))
+    return jnp.where(tail, far, across)
+
+
+class TruncatedNormal(Distribution):
+    """A normal given that its value lies in an interval.
+
+        q(x) = N(x; loc, scale^2) / (Phi(b) - Phi(a)),   a = (low - loc) / scale, b likewise
+        z = loc + scale Phi^-1((1 - Phi(eps)) Phi(a) + Phi(eps) Phi(b)),   eps ~ N(0, 1)
+
+    The quantile is computed from logarithms of tails, so that samples and gradients are right also
+    where the interval lies many scales from `loc` and its probability underflows.
+
+    Args:
+      loc: the location of the normal, any shape that broadcasts with the others; it need not lie in
+        the interval.
+      scale: the scale of the normal, positive.
+      low: the lower end; -inf is none.
+      high: the upper end, above `low`; inf is none.
+
+    Raises:
+      ValueError: a concrete `scale` that is not positive, ends that are not in order, or shapes
+        that do not broadcast.
+
+    Example:
+      >>> q = TruncatedNormal(0.0, 1.0, 40.0, 41.0)
+      >>> bool(40.0 < q.transform(0.0) < 40.1)
+      True
+    """
+
+    loc: jax.Array
+    scale: jax.Array
+    low: jax.Array
+    high: jax.Array
+    arg_constraints: ClassVar = {
+        "loc": constraints.real,
+        "scale": constraints.positive,
+        "low": constraints.real,
+        "high": constraints.real,
+    }
+
+    def __init__(
+        self,
+        loc: ArrayLike,
+        scale: ArrayLike,
+        low: ArrayLike = -jnp.inf,
+        high: ArrayLike = jnp.inf,
+    ) -> None:
+        super().__init__(loc=loc, scale=scale, low=low, high=high)
+
+    def _joint_constraints(self) -> dict[str, tuple[str, jax.Array]]:
+        return {"high": ("greater than low", self.high > self.low)}
+
+    @property
+    def support(self) -> Constraint:
+        return constraints.interval(self.low, self.high)
+
+    def _standardized(self, x: Any) -> jax.Array:
+        finite = jnp.isfinite(x) | jnp.isnan(x)
+        return jnp.where(finite, (jnp.where(finite, x, 0.0) - self.loc) / self.scale, x)
+
+    def _ends(self) -> tuple[jax.Array, jax.Array]:
+        return self._standardized(self.low), self._standardized(self.high)
+
+    def _tail(self) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+        """Whether the interval is on one side of `loc` and on which; if so, |a| <= |b| of it.
+
+        Elsewhere the two are 0 and 1, which are safe.
+        """
+        low, high = self._ends()
+        left = high <= 0
+        tail = left | (low >= 0)
+        near = jnp.where(tail, jnp.where(left, -high, low), 0.0)
+        return tail, left, near, jnp.where(tail, jnp.where(left, -low, high), 1.0)
+
+    def _transform(self, eps: jax.Array) -> jax.Array:
+        z = self.loc + self.scale * truncated_normal_quantile(eps, *self._ends())
+        # Against rounding at the ends, without touching the gradient.
+        return z + jax.lax.stop_gradient(jnp.clip(z, self.low, self.high) - z)
+
+    def _log_prob(self, z: jax.Array) -> jax.Array:
+        low, high = self._ends()
+        tail, left, near, far = self._tail()
+        nearest = jnp.where(left, self.high, self.low)
+        nearest = jnp.where(tail, nearest, self.loc)
+        log_mass = _log_mass(jnp.where(tail, -1.0, low), jnp.where(tail, 1.0, high))
+        # With a >= 0 the end nearest to loc and m Mills' ratio, the mass is m(a) phi(a) times
+        # 1 - Phi(-b) / Phi(-a), and phi(a) goes into the exponent, where it is large.
+        in_tail = -jnp.log(mills(near)) - jnp.log(-jnp.expm1(-_drop(near, far)))
+        constant = jnp.where(tail, in_tail, -log_mass - _HALF_LOG_2PI) - jnp.log(self.scale)
+
+        def inside(z: jax.Array) -> jax.Array:
+            beyond = jnp.abs(z - nearest) / self.scale
+            return constant - 0.5 * beyond * (beyond + 2 * near)
+
+        return self._supported(z, jnp.clip(self.loc, self.low, self.high), inside)
+
+    def _cdf(self, x: jax.Array) -> jax.Array:
+        return self._part(self._ends()[0], self._standardized(x))
+
+    def _sf(self, x: jax.Array) -> jax.Array:
+        return self._part(self._standardized(x), self._ends()[1])
+
+    def _part(self, a: jax.Array, b: jax.Array) -> jax.Array:
+        """The share of the interval's probability between a and b, cut to the interval."""
+        low, high = self._ends()
+        tail, left, near, far = self._tail()
+        a, b = jnp.clip(a, low, high), jnp.clip(b, low, high)
+        empty = a >= b
+        a, b = jnp.where(empty, low, a), jnp.where(empty, high, b)
+        # In a tail only differences of logarithms of tails, which do not underflow.
+        first = jnp.where(tail, jnp.where(left, -b, a), 0.25)
+        last = jnp.where(tail, jnp.where(left, -a, b), 0.5)
+        moved = first > near
+        skipped = jnp.where(moved, _drop(near, jnp.where(moved, first, near + 1)), 0.0)
+        shares = jnp.expm1(-_drop(first, last)) / jnp.expm1(-_drop(near, far))
+        in_tail = jnp.exp(-skipped) * shares
+        safe = jnp.where(tail, -1.0, a), jnp.where(tail, 1.0, b)
+        ends = jnp.where(tail, -1.0, low), jnp.where(tail, 1.0, high)
+        across = jnp.exp(_log_mass(*safe) - _log_mass(*ends))
+        share = jnp.where(tail, in_tail, across)
+        return jnp.where(empty, 0 * share, share)
+
+    def _inverse(self, z: jax.Array) -> jax.Array:
+        below, above = self._cdf(z), self._sf(z)
+        smaller = below < above
+        eps = ndtri(jnp.where(smaller, below, above))
+        return jnp.where(smaller, eps, -eps)
+
+    def _icdf(self, u: jax.Array) -> jax.Array:
+        return _on_unit_interval(lambda u: self._transform(ndtri(u)), u)
+
+    def _isf(self, u: jax.Array) -> jax.Array:
+        return self._transform(-ndtri(u))
+
+    def _mode(self) -> jax.Array:
+        return jnp.clip(self.loc, self.low, self.high) + 0 * self.scale

@@ -170,7 +170,20 @@ def active_units(posterior_means: np.ndarray, threshold: float = 0.01) -> int:
 
 
 def mean_and_stderr(values: np.ndarray) -> tuple[float, float]:
-    """The mean over examples and its standard error, accumulated in float64."""
+    """The mean over examples and its standard error, accumulated in float64.
+
+        m = 1/N sum_n v_n,   stderr = sqrt(1/(N (N - 1)) sum_n (v_n - m)^2)
+
+    Args:
+      values: one number an example, [N].
+
+    Returns:
+      The mean and its standard error, NaN for a single example.
+
+    Example:
+      >>> mean_and_stderr(np.array([1.0, 3.0]))
+      (2.0, 1.0)
+    """
     values = np.asarray(values, np.float64)
     spread = float(np.std(values, ddof=1)) if values.size > 1 else math.nan
     return float(np.mean(values)), spread / math.sqrt(values.size)
@@ -197,6 +210,11 @@ def over_batches(
 
     Returns:
       The results of all N examples, each concatenated along its first axis.
+
+    Example:
+      >>> double = lambda key, x: (2 * x,)
+      >>> over_batches(double, jax.random.key(0), np.arange(5), batch_size=2)[0].tolist()
+      [0, 2, 4, 6, 8]
     """
     parts = []
     for index, start in enumerate(range(0, len(data), batch_size)):

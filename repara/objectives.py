@@ -6,7 +6,7 @@ maximised; a loss is its negative mean, taken by the caller.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +16,21 @@ from jax.typing import ArrayLike
 from repara import noise
 from repara.distributions import Distribution, kl_divergence
 
-__all__ = ["Bound", "LogLikelihood", "elbo", "elbo_monte_carlo", "iwae", "linear_warmup"]
+__all__ = [
+    "Bound",
+    "Gradient",
+    "LogLikelihood",
+    "elbo",
+    "elbo_monte_carlo",
+    "iwae",
+    "linear_warmup",
+]
 
 LogLikelihood = Callable[[jax.Array], jax.Array]
 """Maps latents [K, B, *event] to log p(x | z), [K, B]."""
+
+Gradient = Literal["plain", "stl", "dreg"]
+"""How the gradient in the posterior's parameters is formed; the bound's value is the same."""
 
 
 class Bound(NamedTuple):
@@ -95,6 +106,7 @@ def elbo_monte_carlo(
     *,
     num_samples: int = 1,
     beta: ArrayLike = 1.0,
+    gradient: Literal["plain", "stl"] = "plain",
     source: noise.Source = noise.iid,
 ) -> Bound:
     """The evidence lower bound with the KL divergence estimated from the same samples.
@@ -110,16 +122,20 @@ def elbo_monte_carlo(
       log_likelihood: maps latents [K, B, *event] to log p(x | z), [K, B], in nats.
       num_samples: K, at least 1.
       beta: the weight of the KL divergence, at least 0.
+      gradient: "plain": the total one; "stl" (sticking the landing): without the score of q, whose
+        expectation is zero. Unbiased too, and without variance where q is the true posterior and
+        beta = 1.
       source: where the noise comes from, by default i.i.d.
 
     Returns:
       The bound and its parts, each [B], in nats; a single estimate of the KL may be negative.
 
     Raises:
-      ValueError: K < 1.
+      ValueError: K < 1, or an unknown gradient.
 
     Source:
-      Kingma & Welling (2013), "Auto-encoding variational Bayes", equation 6.
+      Kingma & Welling (2013), "Auto-encoding variational Bayes", equation 6; Roeder, Wu & Duvenaud
+      (2017), "Sticking the landing", equation 8.
 
     Example:
       >>> import repara as rp
@@ -129,7 +145,8 @@ def elbo_monte_carlo(
       (3,)
     """
     _check_num_samples(num_samples)
-    z, log_q = posterior.rsample_and_log_prob(key, (num_samples,), source=source)
+    _check_gradient(gradient, ("plain", "stl"))
+    z, log_q = _sample(key, posterior, num_samples, source, gradient)
     reconstruction = jnp.mean(log_likelihood(z), axis=0)
     kl = jnp.mean(log_q - prior.log_prob(z), axis=0)
     return Bound(reconstruction - beta * kl, reconstruction, kl)
@@ -142,13 +159,16 @@ def iwae(
     log_likelihood: LogLikelihood,
     *,
     num_samples: int = 1,
+    gradient: Gradient = "plain",
     source: noise.Source = noise.iid,
 ) -> Bound:
     """The importance-weighted bound.
 
         L_K(x) = log 1/K sum_k w_k,   w_k = p(x | z_k) p(z_k) / q(z_k | x)
 
-    It lies between the ELBO (K = 1) and log p(x), which it reaches as K grows.
+    It lies between the ELBO (K = 1) and log p(x), which it reaches as K grows. The signal-to-noise
+    ratio of the plain gradient in the posterior's parameters falls like K^-1/2, that of "dreg"
+    grows like K^1/2 (Rainforth et al. 2018; Tucker et al. 2019).
 
     Args:
       key: a typed key; consumed.
@@ -156,16 +176,21 @@ def iwae(
       prior: p(z), batch shape [] or [B].
       log_likelihood: maps latents [K, B, *event] to log p(x | z), [K, B], in nats.
       num_samples: K, at least 1.
+      gradient: "plain": the total one, unbiased; "dreg": the doubly reparameterized one, unbiased,
+        sum_k v_k^2 d log w_k/dz_k dz_k/dphi with v the normalized weights; "stl": the same with
+        v_k for v_k^2, biased for K > 1. All three have the same gradient in the parameters of
+        likelihood and prior.
       source: where the noise comes from, by default i.i.d.
 
     Returns:
       The bound, and the parts of the ELBO from the same samples, each [B], in nats.
 
     Raises:
-      ValueError: K < 1.
+      ValueError: K < 1, or an unknown gradient.
 
     Source:
-      Burda, Grosse & Salakhutdinov (2016), "Importance weighted autoencoders", equation 8.
+      Burda, Grosse & Salakhutdinov (2016), "Importance weighted autoencoders", equation 8; Tucker
+      et al. (2019), "Doubly reparameterized gradient estimators", equation 8.
 
     Example:
       >>> import repara as rp
@@ -174,11 +199,51 @@ def iwae(
       (3,)
     """
     _check_num_samples(num_samples)
-    z, log_q = posterior.rsample_and_log_prob(key, (num_samples,), source=source)
+    _check_gradient(gradient, ("plain", "stl", "dreg"))
+    z, log_q = _sample(key, posterior, num_samples, source, gradient)
+    if gradient == "dreg":
+        # The weights are computed twice from the same values; the compiler makes one pass of it.
+        fixed = jax.lax.stop_gradient(z)
+        weights = jax.nn.softmax(
+            jax.lax.stop_gradient(log_likelihood(fixed) + prior.log_prob(fixed) - log_q), axis=0
+        )
+        event = z.ndim - weights.ndim
+        z = _scale_tangent(z, weights.reshape(weights.shape + (1,) * event))
+        log_q = _without_parameters(posterior).log_prob(z)
     log_p_x = log_likelihood(z)
     excess = log_q - prior.log_prob(z)
     log_mean_weight = logsumexp(log_p_x - excess, axis=0) - jnp.log(float(num_samples))
     return Bound(log_mean_weight, jnp.mean(log_p_x, axis=0), jnp.mean(excess, axis=0))
+
+
+@jax.custom_jvp
+def _scale_tangent(z: jax.Array, factor: jax.Array) -> jax.Array:
+    """z, with its derivative multiplied by a factor."""
+    return z
+
+
+@_scale_tangent.defjvp
+def _scale_tangent_rule(primals: tuple, tangents: tuple) -> tuple[jax.Array, jax.Array]:
+    z, factor = primals
+    return z, factor * tangents[0]
+
+
+def _without_parameters(posterior: Distribution) -> Distribution:
+    return jax.tree.map(jax.lax.stop_gradient, posterior)
+
+
+def _sample(
+    key: jax.Array,
+    posterior: Distribution,
+    num_samples: int,
+    source: noise.Source,
+    gradient: Gradient,
+) -> tuple[jax.Array, jax.Array]:
+    """Samples and their log-densities, differentiated through the samples alone if so asked."""
+    if gradient == "plain":
+        return posterior.rsample_and_log_prob(key, (num_samples,), source=source)
+    z = posterior.rsample(key, (num_samples,), source=source)
+    return z, _without_parameters(posterior).log_prob(z)
 
 
 def linear_warmup(step: jax.Array, num_steps: float, final: float = 1.0) -> jax.Array:
@@ -209,3 +274,8 @@ def linear_warmup(step: jax.Array, num_steps: float, final: float = 1.0) -> jax.
 def _check_num_samples(num_samples: int) -> None:
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1, got {num_samples}")
+
+
+def _check_gradient(gradient: str, known: tuple[str, ...]) -> None:
+    if gradient not in known:
+        raise ValueError(f"gradient must be one of {', '.join(known)}, got {gradient!r}")

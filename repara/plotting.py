@@ -7,7 +7,7 @@ display, and written atomically.
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -15,7 +15,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["bars", "curves", "grouped_bars", "image_grid", "latent_scatter", "save", "tile"]
+__all__ = [
+    "Line",
+    "bars",
+    "curves",
+    "grouped_bars",
+    "image_grid",
+    "latent_scatter",
+    "panels",
+    "save",
+    "tile",
+]
 
 _STYLE: Any = {
     "axes.spines.top": False,
@@ -42,6 +52,12 @@ def save(figure: Figure, path: str | os.PathLike) -> Path:
 
     Returns:
       The path.
+
+    Example:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     save(Figure(), f"{folder}/empty.png").name
+      'empty.png'
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -93,6 +109,12 @@ def image_grid(
 
     Returns:
       The path.
+
+    Example:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     image_grid(f"{folder}/grid.png", np.zeros((4, 8, 8, 1)), 2, "black").name
+      'grid.png'
     """
     canvas = tile(images, columns)
     rows = -(-len(images) // columns)
@@ -128,6 +150,12 @@ def curves(
 
     Returns:
       The path.
+
+    Example:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     curves(f"{folder}/loss.png", {"loss": {"train": ([1, 2], [9, 4])}}, "epoch").name
+      'loss.png'
     """
     with matplotlib.rc_context(_STYLE):
         figure = _figure(4.0 * len(panels), 3.2)
@@ -145,6 +173,90 @@ def curves(
         return save(figure, path)
 
 
+class Line(NamedTuple):
+    """One series of `panels`.
+
+    Attributes:
+      x: [n].
+      y: [n].
+      error: half the length of each error bar, [n].
+      reference: what theory says, drawn as a line through which the points should pass, or None.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    error: np.ndarray
+    reference: np.ndarray | None = None
+
+
+def panels(
+    path: str | os.PathLike,
+    groups: Mapping[str, Mapping[str, Line]],
+    *,
+    columns: int,
+    xlabel: str,
+    ylabel: str,
+    log_x: bool = False,
+    log_y: bool | Sequence[bool] = False,
+) -> Path:
+    """Draws panels of series with error bars, one legend for all.
+
+    Args:
+      path: the PNG to write.
+      groups: panel title -> series label -> line. A label has one colour in all panels.
+      columns: panels in a row.
+      xlabel: the label of all horizontal axes.
+      ylabel: the label of the vertical axes of the first column.
+      log_x: whether the horizontal axes are logarithmic.
+      log_y: the same of the vertical axes, for all panels or for each.
+
+    Returns:
+      The path.
+
+    Example:
+      >>> import tempfile
+      >>> line = Line(np.arange(3), np.arange(3) ** 2, np.ones(3))
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     names = {"columns": 1, "xlabel": "step", "ylabel": "loss"}
+      ...     panels(f"{folder}/p.png", {"a title": {"ours": line}}, **names).name
+      'p.png'
+    """
+    rows = -(-len(groups) // columns)
+    labels = list(dict.fromkeys(label for lines in groups.values() for label in lines))
+    colours = matplotlib.colormaps["tab10" if len(labels) <= 10 else "tab20"]
+    logarithmic = [log_y] * len(groups) if isinstance(log_y, bool) else log_y
+    with matplotlib.rc_context(_STYLE):
+        figure = _figure(3.6 * columns + 0.6, 2.9 * rows + 0.2 * (1 + len(labels) / (columns + 1)))
+        grid = figure.subplots(rows, columns, squeeze=False)
+        handles: dict[str, Any] = {}
+        for index, (title, lines) in enumerate(groups.items()):
+            axes = grid[index // columns, index % columns]
+            for label, line in lines.items():
+                colour = colours(labels.index(label))
+                joined = "none" if line.reference is not None else "-"
+                handles[label] = axes.errorbar(
+                    line.x, line.y, line.error, color=colour, label=label, marker="o",
+                    markersize=3, linewidth=1.2, linestyle=joined, elinewidth=0.8, capsize=1.5,
+                )  # fmt: skip
+                if line.reference is not None:
+                    axes.plot(line.x, line.reference, color=colour, linewidth=1.0)
+            if log_x:
+                axes.set_xscale("log")
+            if logarithmic[index]:
+                axes.set_yscale("log", nonpositive="mask")
+            axes.set_title(title)
+            axes.set_xlabel(xlabel)
+            if index % columns == 0:
+                axes.set_ylabel(ylabel)
+        for index in range(len(groups), rows * columns):
+            grid[index // columns, index % columns].set_visible(False)
+        figure.legend(
+            handles.values(), handles.keys(), loc="outside lower center",
+            ncols=columns + 1, fontsize=8,
+        )  # fmt: skip
+        return save(figure, path)
+
+
 def bars(
     path: str | os.PathLike, values: Sequence[float], *, xlabel: str, ylabel: str, title: str
 ) -> Path:
@@ -159,6 +271,12 @@ def bars(
 
     Returns:
       The path.
+
+    Example:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     bars(f"{folder}/kl.png", [3, 1], xlabel="unit", ylabel="nats", title="KL").name
+      'kl.png'
     """
     ordered = np.sort(np.asarray(values, np.float64))[::-1]
     with matplotlib.rc_context(_STYLE):
@@ -191,6 +309,14 @@ def grouped_bars(
 
     Returns:
       The path.
+
+    Example:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     groups = {"ours": [1.0, 2.0], "theirs": [3.0, 4.0]}
+      ...     ticks = ["Gamma", "Beta"]
+      ...     grouped_bars(f"{folder}/t.png", groups, ticks, ylabel="ms", title="time").name
+      't.png'
     """
     with matplotlib.rc_context(_STYLE):
         figure = _figure(9.0, 4.0)
@@ -229,6 +355,14 @@ def latent_scatter(
 
     Returns:
       The path.
+
+    Example:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     points, labels = np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0, 1])
+      ...     names = {"xlabel": "z1", "ylabel": "z2", "title": "means"}
+      ...     latent_scatter(f"{folder}/z.png", points, labels, **names).name
+      'z.png'
     """
     with matplotlib.rc_context(_STYLE):
         figure = _figure(5.2, 4.4)

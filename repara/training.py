@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -250,7 +251,7 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
     """Puts a pytree of arrays on every device of the mesh.
 
     Args:
-      tree: host or device arrays; typed keys are allowed.
+      tree: host or device arrays, the same on every host; typed keys are allowed.
       mesh: the mesh.
 
     Returns:
@@ -260,4 +261,16 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
       >>> replicate(jnp.ones(3), data_mesh(1)).shape
       (3,)
     """
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+    sharding = NamedSharding(mesh, PartitionSpec())
+    if sharding.is_fully_addressable:
+        return jax.device_put(tree, sharding)
+
+    def put(x: Any) -> jax.Array:
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            data = put(jax.random.key_data(x))
+            return jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
+        # Each host puts its copy on its own devices.
+        host = np.asarray(x)
+        return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+    return jax.tree.map(put, tree)

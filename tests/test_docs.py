@@ -15,8 +15,6 @@ import repara
 MODULES = ["repara"] + [
     module.name for module in pkgutil.walk_packages(repara.__path__, prefix="repara.")
 ]
-# Tools around the library, whose docstrings follow their own pattern; their examples run.
-TOOLS = {"repara.evaluation", "repara.plotting"}
 
 
 def _examples():
@@ -38,7 +36,7 @@ def test_example(example):
 
 
 def _public():
-    for name in sorted(set(MODULES) - TOOLS):
+    for name in MODULES:
         module = importlib.import_module(name)
         for public in getattr(module, "__all__", ()):
             value = getattr(module, public)

@@ -114,3 +114,69 @@ def test_warmup():
     weights = jax.vmap(lambda t: objectives.linear_warmup(t, 20, 2.0))(steps)
     np.testing.assert_allclose(weights, [0.0, 0.5, 1.0, 1.5, 2.0, 2.0])
     assert float(objectives.linear_warmup(jnp.int32(0), 0, 3.0)) == 3.0
+
+
+@pytest.mark.parametrize("gradient", ["stl", "dreg"])
+def test_path_gradients_vanish_at_the_true_posterior(gradient):
+    def bound(q):
+        return jnp.sum(
+            objectives.iwae(
+                jax.random.key(0), q, model.prior(), model.log_likelihood,
+                num_samples=5, gradient=gradient,
+            ).bound
+        )  # fmt: skip
+
+    q = model.exact_posterior()
+    assert np.all(np.abs(jax.grad(bound)(q).loc) < 1e-5)
+    assert np.all(np.abs(jax.grad(bound)(q).scale) < 1e-5)
+
+
+def test_gradient_forms_keep_the_bound_and_agree_on_average():
+    def bound(q, key, gradient, shift=0.0):
+        return jnp.sum(
+            objectives.iwae(
+                key, q, model.prior(),
+                lambda z: model.log_likelihood(z + shift),
+                num_samples=4, gradient=gradient,
+            ).bound
+        )  # fmt: skip
+
+    q = model.wrong_posterior()
+    keys = jax.random.split(jax.random.key(1), 40_000)
+    gradients, values, decoder = {}, {}, {}
+    for name in ("plain", "stl", "dreg"):
+        every = jax.jit(
+            jax.vmap(jax.value_and_grad(lambda q, k, n=name: bound(q, k, n)), (None, 0))
+        )
+        value, g = every(q, keys)
+        values[name], gradients[name] = np.asarray(value), np.asarray(g.loc, np.float64)
+        decoder[name] = jax.grad(lambda s, n=name: bound(q, keys[0], n, s))(0.0)
+    np.testing.assert_allclose(values["stl"], values["plain"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(values["dreg"], values["plain"], rtol=1e-5, atol=1e-5)
+    # What lies behind the samples, the likelihood's own parameters, has one gradient.
+    np.testing.assert_allclose(decoder["dreg"], decoder["plain"], rtol=1e-5)
+    np.testing.assert_allclose(decoder["stl"], decoder["plain"], rtol=1e-5)
+    variance = {k: g.var(axis=0) / len(g) for k, g in gradients.items()}
+    difference = np.abs(gradients["dreg"].mean(axis=0) - gradients["plain"].mean(axis=0))
+    stderr = np.sqrt(variance["dreg"] + variance["plain"])
+    assert np.all(difference < 5 * stderr)
+    # The bias of "stl" is far larger than what would be seen.
+    bias = np.abs(gradients["stl"].mean(axis=0) - gradients["dreg"].mean(axis=0))
+    assert np.max(bias / stderr) > 20
+
+
+def test_sticking_the_landing_in_the_elbo():
+    def bound(q, gradient):
+        return jnp.sum(
+            objectives.elbo_monte_carlo(
+                jax.random.key(0), q, model.prior(), model.log_likelihood,
+                num_samples=3, gradient=gradient,
+            ).bound
+        )  # fmt: skip
+
+    q = model.exact_posterior()
+    assert np.all(np.abs(jax.grad(bound)(q, "stl").loc) < 1e-5)
+    assert np.any(np.abs(jax.grad(bound)(q, "plain").loc) > 1e-2)
+    np.testing.assert_allclose(bound(q, "stl"), bound(q, "plain"), rtol=1e-6)
+    with pytest.raises(ValueError, match="gradient must be one of plain, stl, got 'dreg'"):
+        bound(q, "dreg")

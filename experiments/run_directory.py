@@ -26,9 +26,19 @@ from typing import Any
 import jax
 import numpy as np
 
+from experiments import hosts
 from experiments.configuration import ConfigError
 
-__all__ = ["Checkpoints", "Progress", "RunDirectory", "fresh_workdir", "write_atomically"]
+__all__ = [
+    "Checkpoints",
+    "Progress",
+    "RunDirectory",
+    "event_writer",
+    "fresh_workdir",
+    "say",
+    "write_atomically",
+    "write_scalars",
+]
 
 _KEEP_CHECKPOINTS = 3
 
@@ -275,10 +285,13 @@ class Checkpoints:
                 return epoch, restored.state
             except Exception as error:
                 # Whatever a damaged file makes the reader raise: it is reported, and kept aside.
+                hosts.barrier(f"read {epoch}")  # before one host takes it from the others' hands
                 aside = self._path.with_name(f"{self._path.name}-damaged")
-                aside.mkdir(exist_ok=True)
                 target = aside / f"{epoch}-{time.strftime('%Y%m%d-%H%M%S')}"
-                shutil.move(self._path / str(epoch), target)
+                if jax.process_index() == 0:
+                    aside.mkdir(exist_ok=True)
+                    shutil.move(self._path / str(epoch), target)
+                hosts.barrier(f"moved {epoch}")
                 reason = " ".join(str(error).split())[:200]
                 report(
                     f"checkpoint of epoch {epoch} is damaged ({type(error).__name__}: {reason}); "
@@ -343,6 +356,43 @@ class Progress:
         """Leaves the bar as it stands."""
         if self._bar is not None:
             self._bar.close()
+
+
+def event_writer(directory: RunDirectory, done: int) -> Any:
+    """A writer of TensorBoard events, None where this process writes no files.
+
+    Args:
+      directory: the run.
+      done: the epochs that are complete; what was logged of later ones is hidden.
+    """
+    if not directory.is_writer:
+        return None
+    import tensorboardX
+
+    return tensorboardX.SummaryWriter(str(directory.path), purge_step=done + 1 if done else None)
+
+
+def write_scalars(events: Any, line: Mapping[str, Any], epoch: int) -> None:
+    """Writes the numbers of a line of metrics as TensorBoard scalars, `a_b` as `a/b`.
+
+    Args:
+      events: what `event_writer` returned.
+      line: name -> number; entries that are no single number are left out.
+      epoch: where on the horizontal axis.
+    """
+    if events is None:
+        return
+    for name, value in line.items():
+        if name not in ("epoch", "step") and isinstance(value, int | float):
+            group, _, rest = name.partition("_")
+            events.add_scalar(f"{group}/{rest}" if rest else name, value, epoch)
+    events.flush()
+
+
+def say(text: str) -> None:
+    """Writes a line to the terminal of the first host."""
+    if jax.process_index() == 0:
+        print(text, file=sys.stderr, flush=True)
 
 
 def _json(content: Any) -> str:

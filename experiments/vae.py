@@ -1,8 +1,10 @@
-"""Trains, evaluates and samples a variational autoencoder on images.
+r"""Trains, evaluates and samples a variational autoencoder on images.
 
     python -m experiments.vae                                   # digits, needs no network
     python -m experiments.vae --dataset=mnist --data_dir=DIR    # MNIST as IDX files in DIR
     python -m experiments.vae --workdir=RUN --mode=evaluate     # again, from the last checkpoint
+    python -m experiments.vae --workdir=SHARED --coordinator_address=HOST:PORT \
+        --num_processes=2 --process_id=0                        # on the first of two hosts
 
 The same command with the same --workdir continues a run that was stopped.
 """
@@ -11,16 +13,23 @@ import dataclasses
 import functools
 import hashlib
 import math
-import sys
 import time
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from experiments import vae_model
+from experiments import hosts, vae_model
 from experiments.configuration import ConfigError, launch, option, read_flags, validate
-from experiments.run_directory import Checkpoints, Progress, RunDirectory, fresh_workdir
+from experiments.run_directory import (
+    Checkpoints,
+    Progress,
+    RunDirectory,
+    event_writer,
+    fresh_workdir,
+    say,
+    write_scalars,
+)
 from repara import datasets, evaluation, training
 from repara.models import ACTIVATIONS, LIKELIHOODS, VAE
 
@@ -72,6 +81,12 @@ class Config:
         choices=vae_model.OBJECTIVES,
     )
     num_samples: int = option(1, "samples of the latents an image in training", low=1)
+    gradient: str = option(
+        "plain",
+        "of the bound in the encoder, its value unchanged: plain; stl (sticking the landing), for "
+        "elbo_monte_carlo and iwae; dreg (doubly reparameterized), for iwae",
+        choices=vae_model.GRADIENTS,
+    )
     beta: float = option(1.0, "weight of the KL; other than 1 it is part of the logged name", low=0)
     beta_warmup_epochs: float = option(
         0.0, "epochs over which the weight of the KL grows linearly from 0", low=0
@@ -105,11 +120,17 @@ class Config:
     eval_every: int = option(1, "epochs between evaluations of the test ELBO", low=1)
     checkpoint_every: int = option(5, "epochs between checkpoints", low=1)
     num_devices: int = option(0, "devices of the data mesh; 0: all", low=0)
+    coordinator_address: str | None = option(
+        None, "host:port of the first of several hosts, the same on each; 'auto' where the cluster "
+        "says it; by default one host"
+    )  # fmt: skip
+    num_processes: int = option(1, "hosts in all, with --coordinator_address=host:port", low=1)
+    process_id: int = option(0, "number of this host, from 0", low=0)
 
 
 # Fields that do not change the course of training: they may differ when a run is continued.
 _FREE = ("mode", "workdir", "data_dir", "num_eval_samples", "num_images", "checkpoint_every",
-         "num_devices")  # fmt: skip
+         "num_devices", "coordinator_address", "num_processes", "process_id")  # fmt: skip
 
 
 class NonFiniteLossError(RuntimeError):
@@ -143,6 +164,7 @@ def run(config: Config) -> dict[str, Any]:
     """
     validate(config)
     vae_model.check_combinations(config)
+    hosts.join(config)
     if config.mode != "train":
         if config.workdir is None:
             raise ConfigError(f"--mode={config.mode} needs the --workdir of a trained run")
@@ -177,17 +199,18 @@ def run(config: Config) -> dict[str, Any]:
     state = training.init_state(params, optimizer, average=config.average_decay > 0)
     state = training.replicate(state, mesh)
     checkpoints = Checkpoints(directory.path / "checkpoints")
-    restored = checkpoints.restore(state, _say)
+    restored = checkpoints.restore(state, say)
+    hosts.barrier("restored")  # no host saves before all have looked for what was saved
     epoch, state = restored if restored is not None else (0, state)
     if config.mode != "train" and restored is None:
         raise ConfigError(f"--workdir={config.workdir}: holds no checkpoint that can be read")
 
     if config.mode == "train":
         if epoch:
-            _say(f"continuing {directory.path} after epoch {epoch}")
+            say(f"continuing {directory.path} after epoch {epoch}")
         finished = epoch >= config.epochs and directory.read_result()
         if finished:
-            _say(f"{directory.path} is complete; --mode=evaluate evaluates it again")
+            say(f"{directory.path} is complete; --mode=evaluate evaluates it again")
             return {**finished, "workdir": str(directory.path)}
         epoch_fn = training.make_epoch(
             training.make_train_step(
@@ -242,7 +265,7 @@ def _train(
     test_elbo = vae_report.make_test_elbo(config, model)
     begin = time.perf_counter()
     compiled = epoch_fn.lower(state, data, run_key).compile()
-    _say(f"compiled in {time.perf_counter() - begin:.1f} s")
+    say(f"compiled in {time.perf_counter() - begin:.1f} s")
     progress = Progress(config.epochs, done, "epoch")
     events = None
     name = vae_model.objective_name(config)
@@ -274,8 +297,8 @@ def _train(
         line["seconds"] = seconds
         # Metrics first: a checkpoint then never knows of an epoch that the metrics do not.
         directory.append_metrics(line)
-        events = events or _event_writer(directory, done)
-        _write_scalars(events, line, epoch)
+        events = events or event_writer(directory, done)
+        write_scalars(events, line, epoch)
         if epoch % config.checkpoint_every == 0 or epoch == config.epochs:
             checkpoints.save(epoch, state)
         shown = {name: f"{values[name]:.2f}"}
@@ -310,7 +333,7 @@ def _report(
 ) -> dict[str, Any]:
     from experiments import vae_report
 
-    result = vae_report.evaluate(config, model, params, test_images, keys.evaluate, _say)
+    result = vae_report.evaluate(config, model, params, test_images, keys.evaluate, say)
     metrics = directory.read_metrics()
     num_parameters = sum(x.size for x in jax.tree.leaves(params))
     result |= {
@@ -325,19 +348,19 @@ def _report(
         pictures = vae_report.draw_figures(
             config, model, params, test_images, labels, result, metrics, directory.plots, keys.draw
         )
-        events = _event_writer(directory, result["epochs"])
+        events = event_writer(directory, result["epochs"])
         for name, image in pictures.items():
             events.add_image(name, image, result["epochs"], dataformats="HWC")
         for name in ("test_nll", "test_elbo", "active_units"):
             events.add_scalar(f"result/{name}", result[name], result["epochs"])
         events.close()
-    _say(
+    say(
         f"test_nll {result['test_nll']:.2f} +- {result['test_nll_stderr']:.2f} nats "
         f"(K={config.num_eval_samples}), test_elbo {result['test_elbo']:.2f}, "
         f"{result['active_units']}/{config.latent_dim} active units, "
         f"{result['train_seconds']:.1f} s of training"
     )
-    _say(f"result.json and plots/ are in {directory.path}")
+    say(f"result.json and plots/ are in {directory.path}")
     return {**result, "workdir": str(directory.path)}
 
 
@@ -356,32 +379,8 @@ def _sample(
     figure = plotting.image_grid(
         directory.plots / "samples.png", images, columns, "means of samples from the prior"
     )
-    _say(f"{config.num_images} images are in {archive} and {figure}")
+    say(f"{config.num_images} images are in {archive} and {figure}")
     return {"samples": str(archive), "figure": str(figure), "workdir": str(directory.path)}
-
-
-def _event_writer(directory: RunDirectory, done: int) -> Any:
-    if not directory.is_writer:
-        return None
-    import tensorboardX
-
-    # What was logged of epochs that will be run again is hidden.
-    return tensorboardX.SummaryWriter(str(directory.path), purge_step=done + 1 if done else None)
-
-
-def _write_scalars(events: Any, line: dict[str, Any], epoch: int) -> None:
-    if events is None:
-        return
-    for name, value in line.items():
-        if name not in ("epoch", "step"):
-            group, _, rest = name.partition("_")
-            events.add_scalar(f"{group}/{rest}" if rest else name, value, epoch)
-    events.flush()
-
-
-def _say(text: str) -> None:
-    if jax.process_index() == 0:
-        print(text, file=sys.stderr, flush=True)
 
 
 def main() -> None:

@@ -22,7 +22,14 @@ from repara.models import (
 )
 from repara.objectives import LogLikelihood
 
-OBJECTIVES = ("elbo", "elbo_monte_carlo", "iwae")
+# Objectives, and the forms of the gradient that each of them has.
+_GRADIENTS = {
+    "elbo": ("plain",),
+    "elbo_monte_carlo": ("plain", "stl"),
+    "iwae": ("plain", "stl", "dreg"),
+}
+OBJECTIVES = tuple(_GRADIENTS)
+GRADIENTS = _GRADIENTS["iwae"]
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 SCHEDULES = ("constant", "cosine", "linear")
 BINARIZATIONS = ("dynamic", "static", "threshold", "none")
@@ -52,6 +59,12 @@ def check_combinations(config: Any) -> None:
         )
     if config.objective == "iwae" and (config.beta != 1 or config.beta_warmup_epochs):
         raise ConfigError("--objective=iwae has no KL term to weigh: give --beta=1 without warm-up")
+    if config.gradient not in _GRADIENTS[config.objective]:
+        forms = " or ".join(k for k, v in _GRADIENTS.items() if config.gradient in v)
+        raise ConfigError(
+            f"--gradient={config.gradient}: --objective={config.objective} does not have it; give "
+            f"--objective={forms}, or --gradient={' or '.join(_GRADIENTS[config.objective])}"
+        )
 
 
 def objective_name(config: Any) -> str:
@@ -200,7 +213,9 @@ def make_loss(config: Any, model: VAE, steps_per_epoch: int) -> Any:
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         data_key, noise_key = jax.random.split(key)
         v = views(model, params, observed(config, data_key, images))
-        options = {"num_samples": config.num_samples}
+        options: dict[str, Any] = {"num_samples": config.num_samples}
+        if config.gradient != "plain":
+            options["gradient"] = config.gradient
         if config.objective != "iwae":
             options["beta"] = objectives.linear_warmup(step, warmup, config.beta)
         bound = function(noise_key, v.posterior, v.prior, v.log_likelihood, **options)

@@ -127,7 +127,8 @@ def _assert_same_run(a, b):
         {"likelihood": "continuous_bernoulli", "binarization": "none", "average_decay": 0.9},
         {"architecture": "conv", "channels": 4, "binarization": "static", "clip_norm": 1.0},
         {"posterior": "multivariate_normal", "binarization": "threshold", "latent_dim": 3},
-        {"objective": "iwae", "num_samples": 3, "optimizer": "rmsprop", "warmup_steps": 5},
+        {"objective": "iwae", "gradient": "dreg", "num_samples": 3, "optimizer": "rmsprop",
+         "warmup_steps": 5},
         {"objective": "elbo_monte_carlo", "beta": 2.0, "beta_warmup_epochs": 1.0,
          "optimizer": "sgd", "learning_rate": 1e-3, "schedule": "linear"},
     ],
@@ -186,12 +187,14 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path):
         ({"binarization": "none"}, "--likelihood=bernoulli needs binarized data"),
         ({"likelihood": "gaussian"}, "--likelihood=gaussian needs grey data"),
         ({"objective": "iwae", "beta": 2.0}, "--objective=iwae has no KL term"),
+        ({"objective": "elbo_monte_carlo", "gradient": "dreg"},
+         "does not have it; give --objective=iwae, or --gradient=plain or stl"),
         ({"mode": "evaluate"}, "holds no run"),
         ({"num_devices": 100}, "--num_devices=100: this machine has"),
         ({"num_devices": 3}, "--batch_size=128: must be a multiple of the 3 devices"),
         ({"latent_dim": 0}, "--latent_dim=0: must be an integer from 1"),
     ],
-)
+)  # fmt: skip
 def test_mistakes_are_named_and_leave_nothing_behind(tmp_path, changes, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         _run(tmp_path, **changes)

@@ -1,1 +1,1 @@
-"""Benchmarks against peers in one run: `python -m experiments.benchmark training|sampling`."""
+"""Benchmarks against peers in one run: `python -m experiments.benchmark NAME`."""

@@ -26,7 +26,13 @@ from jax import Array
 from experiments.configuration import ConfigError, option
 from experiments.run_directory import write_atomically
 from repara import plotting
-from repara.special import gamma_quantile, log_gamma_quantile
+from repara.special import (
+    beta_quantile,
+    gamma_quantile,
+    log_gamma_quantile,
+    student_t_quantile,
+    von_mises_quantile,
+)
 
 Sampler = Callable[..., Any]
 
@@ -37,17 +43,20 @@ class Family(NamedTuple):
     Attributes:
         parameters: For each parameter the range it is drawn from log-uniformly.
         event: Length of the last axis of the parameter and sample; 0 where they are scalars.
-        ours, jax_random, tfp, numpyro: (key, *parameters) -> samples of the parameters' shape.
+        ours, jax_random, tfp, numpyro: (key, *parameters) -> samples of the parameters' shape;
+            None where a library does not have it.
         torch: The name of the class in torch.distributions.
+        no_gradient: The libraries whose samples carry no gradient in the parameters.
     """
 
     parameters: tuple[tuple[float, float], ...]
     event: int
     ours: Sampler
-    jax_random: Sampler
+    jax_random: Sampler | None
     tfp: Sampler | None
     numpyro: Sampler | None
     torch: str
+    no_gradient: tuple[str, ...] = ()
 
 
 def _normal(key: Array, x: Array) -> Array:
@@ -55,18 +64,15 @@ def _normal(key: Array, x: Array) -> Array:
 
 
 def _beta(key: Array, a: Array, b: Array) -> Array:
-    """Two gammas in logs: logit z = log g_a - log g_b, so that no z rounds to 0 or 1 on the way."""
-    keys = jax.random.split(key)
-    logs = (log_gamma_quantile(_normal(k, x), x) for k, x in zip(keys, (a, b), strict=True))
-    return jax.nn.sigmoid(next(logs) - next(logs))
+    return beta_quantile(_normal(key, a), a, b)
 
 
 def _student_t(key: Array, df: Array) -> Array:
-    """A normal over the root of a gamma of mean 1."""
-    top, bottom = jax.random.split(key)
-    half = 0.5 * df
-    log_mean_one = log_gamma_quantile(_normal(bottom, df), half) - jnp.log(half)
-    return _normal(top, df) * jnp.exp(-0.5 * log_mean_one)
+    return student_t_quantile(_normal(key, df), df)
+
+
+def _von_mises(key: Array, concentration: Array) -> Array:
+    return von_mises_quantile(_normal(key, concentration), concentration)
 
 
 def _laplace(key: Array, loc: Array, scale: Array) -> Array:
@@ -85,8 +91,9 @@ def _tfd(name: str) -> Sampler:
 
         extra: tuple[Any, ...] = (1.0,) if name == "Gamma" else ()
         extra = (0.0, 1.0) if name == "StudentT" else extra
-        cast = (jnp.asarray(v, parameters[0].dtype) for v in extra)
-        return getattr(distributions, name)(*parameters, *cast).sample(seed=key)
+        cast = [jnp.asarray(v, parameters[0].dtype) for v in extra]
+        first = [jnp.zeros((), parameters[0].dtype)] if name == "VonMises" else []
+        return getattr(distributions, name)(*first, *parameters, *cast).sample(seed=key)
 
     return sample
 
@@ -95,7 +102,8 @@ def _numpyro(name: str) -> Sampler:
     def sample(key: Array, *parameters: Array) -> Array:
         from numpyro import distributions
 
-        return getattr(distributions, name)(*parameters, validate_args=False).sample(key)
+        first = [jnp.zeros((), parameters[0].dtype)] if name == "VonMises" else []
+        return getattr(distributions, name)(*first, *parameters, validate_args=False).sample(key)
 
     return sample
 
@@ -104,7 +112,7 @@ def _family(
     name: str,
     parameters: Sequence[tuple[float, float]],
     ours: Sampler,
-    jax_random: Sampler,
+    jax_random: Sampler | None,
     event: int = 0,
 ) -> Family:
     return Family(tuple(parameters), event, ours, jax_random, _tfd(name), _numpyro(name), name)
@@ -124,6 +132,10 @@ FAMILIES = {
         event=10,
     ),
     "StudentT": _family("StudentT", [(0.5, 50.0)], _student_t, jax.random.t),
+    # The location is a mere shift: zero.
+    "VonMises": _family("VonMises", [SHAPES], _von_mises, None)._replace(
+        no_gradient=("torch", "numpyro")
+    ),
     "Normal": _family(
         "Normal",
         [SHAPES, SHAPES],
@@ -200,15 +212,15 @@ def time_torch(
     tensors = [torch.from_numpy(a).to(device).requires_grad_(gradient) for a in arrays]
     one = torch.ones((), dtype=tensors[0].dtype, device=device)
     extra = (one,) if name == "Gamma" else ()
+    first = (0 * one,) if name == "VonMises" else ()
 
     def call() -> None:
-        q = getattr(torch.distributions, name)(*tensors, *extra, validate_args=False)
+        q = getattr(torch.distributions, name)(*first, *tensors, *extra, validate_args=False)
         if gradient:
             z = q.rsample()
             torch.autograd.grad((z * z).sum(), tensors)
         else:
-            with torch.no_grad():
-                q.rsample()
+            q.sample()
         if device != "cpu":
             torch.cuda.synchronize()
 
@@ -230,17 +242,23 @@ def time_all(
                 family = FAMILIES[name]
                 arrays = _draw(family, samples, dtype)
                 for library in libraries:
+                    sampler = None
+                    if library != "torch":
+                        sampler = getattr(family, library.replace(".", "_"))
+                        if sampler is None:
+                            continue
                     for gradient in (False, True):
+                        if gradient and library in family.no_gradient:
+                            continue
                         work = "value and gradient" if gradient else "value"
                         memory = seconds = None
-                        if library == "torch":
+                        if sampler is None:
                             gpu = jax.default_backend() != "cpu"
                             device = "cuda" if gpu else "cpu"
                             median, least = time_torch(
                                 family.torch, arrays, gradient, repeats, device
                             )
                         else:
-                            sampler = getattr(family, library.replace(".", "_"))
                             median, least, seconds, memory = time_jax(
                                 sampler, arrays, gradient, repeats
                             )
@@ -257,7 +275,7 @@ def _line(r: Result) -> str:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Markdown: milliseconds for each library, and ours over theirs in brackets."""
+    """Markdown: milliseconds for each library, and ours over theirs in brackets; - for none."""
     libraries = list(dict.fromkeys(r.library for r in results))
     lines = [
         "| | dtype | work | " + " | ".join(libraries) + " |",
@@ -268,7 +286,10 @@ def table(results: Sequence[Result]) -> str:
         ours = cells[family, dtype, work, "ours"]
         row = []
         for library in libraries:
-            median = cells[family, dtype, work, library]
+            median = cells.get((family, dtype, work, library))
+            if median is None:
+                row.append("-")
+                continue
             ratio = "" if library == "ours" else f" ({ours / median:.3g})"
             row.append(f"{1e3 * median:.3g} ms{ratio}")
         lines.append(f"| {family} | {dtype} | {work} | " + " | ".join(row) + " |")

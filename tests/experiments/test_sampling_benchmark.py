@@ -25,6 +25,7 @@ def test_our_samplers_draw_from_the_distribution(name):
         "Normal": stats.norm(2.5, 0.7),
         "Laplace": stats.laplace(2.5, 0.7),
         "Gumbel": stats.gumbel_r(2.5, 0.7),
+        "VonMises": stats.vonmises(2.5),
     }[name]
     first = np.asarray(z[:, 0] if family.event else z, np.float64)
     assert stats.kstest(first, law.cdf).pvalue > 1e-3

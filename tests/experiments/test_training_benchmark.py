@@ -25,5 +25,5 @@ def test_figures_hang_together(tmp_path, monkeypatch):
 
 def test_an_unknown_benchmark_is_named(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["benchmark", "speed"])
-    with pytest.raises(SystemExit, match="expected one of sampling, training, got 'speed'"):
+    with pytest.raises(SystemExit, match="expected one of policy, sampling, training, got 'speed'"):
         launcher.main()

@@ -1,0 +1,1 @@
+"""Control problems as pure jax functions, and the policy-gradient algorithms that learn them."""

@@ -1,0 +1,81 @@
+"""The study of gradient estimators, small."""
+
+import csv
+
+import jax
+import numpy as np
+import pytest
+
+from experiments.configuration import ConfigError
+from experiments.gradient_variance import functions, signal_to_noise
+from experiments.gradient_variance.__main__ import Config, run
+
+
+@pytest.mark.parametrize("estimator", list(functions.ESTIMATORS))
+@pytest.mark.parametrize("function", list(functions.FUNCTIONS))
+def test_measured_variances_match_the_exact_integrals(function, estimator):
+    k = 0.7
+    exact = functions.exact_variance(function, estimator, k)
+    measured, stderr = functions.measured_variance(
+        function, estimator, np.array([k]), jax.random.key(0), 400_000
+    )
+    # The 5% that are allowed would be seen at two standard errors and more.
+    assert np.all(stderr[0] < 0.025 * exact)
+    np.testing.assert_allclose(measured[0], exact, rtol=0.05)
+
+
+def test_exact_variances_in_closed_form():
+    # f = (x - k)^2, loc 1, scale 1: f' = 2 (x - k), variance 4; in scale 2 (1 - k + e) e,
+    # variance 4 ((1 - k)^2 + 2).
+    k = 0.25
+    pathwise = functions.exact_variance("(x - k)^2", "pathwise", k)
+    np.testing.assert_allclose(pathwise, [4.0, 4 * (0.75**2 + 2)], rtol=1e-9)
+    # Measure-valued in loc: 4 (1 - k) W / sqrt(2 pi), W Rayleigh with variance 2 - pi / 2.
+    measure = functions.exact_variance("(x - k)^2", "measure-valued", k)
+    np.testing.assert_allclose(measure[0], 16 * 0.75**2 / (2 * np.pi) * (2 - np.pi / 2), rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_slopes_of_the_signal_to_noise_ratio():
+    rows = signal_to_noise.study(jax.random.key(1), 5, 5000, lambda label: None)
+    slopes = signal_to_noise.slopes(rows)
+    assert abs(slopes["plain"] + 0.5) < 0.1
+    assert abs(slopes["dreg"] - 0.5) < 0.1
+
+
+@pytest.mark.slow
+def test_a_study_leaves_its_files_and_is_not_run_again(tmp_path):
+    workdir = tmp_path / "run"
+    config = Config(study="snr", quick=True, workdir=str(workdir))
+    result = run(config)
+    assert set(result["snr"]["slopes"]) == {"plain", "dreg"}
+    rows = list(csv.DictReader((workdir / "snr.csv").read_text().splitlines()))
+    assert [int(r["num_samples"]) for r in rows if r["gradient"] == "dreg"] == [
+        4**i for i in range(5)
+    ]
+    picture = workdir / "plots" / "snr.png"
+    assert picture.stat().st_size > 5000
+    before = picture.stat().st_mtime_ns
+    assert run(config)["snr"] == result["snr"]
+    assert picture.stat().st_mtime_ns == before
+    with pytest.raises(ConfigError, match="--seed=1"):
+        run(Config(study="snr", quick=True, workdir=str(workdir), seed=1))
+
+
+@pytest.mark.slow
+def test_every_study(tmp_path):
+    result = run(Config(quick=True, num_seeds=1, workdir=str(tmp_path)))
+    assert {"functions", "logistic", "discrete", "snr"} <= set(result)
+    for name in ("functions", "logistic", "discrete", "snr"):
+        assert (tmp_path / "plots" / f"{name}.png").stat().st_size > 5000
+        assert (tmp_path / f"{name}.csv").exists()
+    table = {r["estimator"]: r for r in result["discrete"]["table"]}
+    # What is known without any measurement.
+    assert table["exact"]["variance"] < 1e-15  # rounding
+    assert table["DisARM"]["variance"] < table["ARM"]["variance"]
+    assert table["score function, leave-one-out"]["variance"] < table["score function"]["variance"]
+
+
+def test_an_unknown_study_is_refused():
+    with pytest.raises(ConfigError, match=r"--study=bayes: must be one of all, functions"):
+        run(Config(study="bayes"))

@@ -15,7 +15,7 @@ def readme(request):
 def test_python_examples_run(readme):
     scope = {}
     examples = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
-    assert len(examples) == 2
+    assert len(examples) == 3
     for example in examples:
         exec(compile(example, "README.md", "exec"), scope)
     q = scope["q"]

@@ -13,6 +13,8 @@ that has no long flat piece for any a and b, and for which a few nodes suffice.
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -36,6 +38,9 @@ from repara.special.tails import (
 )
 
 RAISED = 4
+# Elements at a time on a CPU: some 90 arrays of them then fit into the second-level cache.
+BLOCK = 1 << 14
+
 # Nodes, and the exponent at which the integrand is cut. Worst relative errors of R for
 # concentrations of 1e-2 to 1e5: 8e-8, 8e-13, 6e-5.
 _FLOAT32 = (gauss(10), 17.0)
@@ -63,8 +68,8 @@ def logit_beta_quantile(
 
     Returns:
         The values, of the broadcast shape and the common dtype; absolute errors below 4 eps (1 +
-        condition number) or 3e-6 in float32 and 1e-11 in float64, but up to 1e-4 in float32 where a
-        concentration is below 0.1 and the mode of y is near. NaN where a concentration is not
+        condition number) or 3e-6 in float32 and 1e-11 in float64, but up to 4e-5 in float32 where a
+        concentration is below 0.05 and the mode of y is near. NaN where a concentration is not
         positive, or so far out of its range that no value is found. Derivatives in all arguments,
         right to the second order.
 
@@ -179,18 +184,22 @@ class _Tail:
         self.slope = b * (a / self.n) * fall / (a / self.n + b / self.n * away)
         self.curvature = self.n * self.z * self.q
 
+    def level(self) -> Array:
+        """h(y) - log b, h the log-density of y, with the derivatives of its constants alone."""
+        a, b, n = self.a, self.b, self.n
+        share = jnp.where(a < b, jnp.log(a / n), jnp.log1p(-b / n))
+        return self.constants + share - held(n * cumulant(a / n, b / n, self.u))
+
     def log_density_over_b(self) -> Array:
         """h(y) - log b, h the log-density of y."""
         a, b, n, u = self.a, self.b, self.n, self.u
-        share = jnp.where(a < b, jnp.log(a / n), jnp.log1p(-b / n))
         # a log sigmoid(y) + b log sigmoid(-y) is n K(u) below its value at the centre. At fixed y
         # its derivatives in a and b are the two logarithms, against those at the centre.
-        fall = held(cumulant(a / n, b / n, u))
         below = jnp.log1p(b / n * jnp.expm1(-jnp.maximum(u, -_FAR)))
         far = by_dtype(u, 40.0, 60.0)  # the square of its exponential does not overflow
         above = jnp.log1p(a / n * jnp.expm1(jnp.minimum(u, far))) + jnp.maximum(u - far, 0.0)
         moved = primitive(a, below) + primitive(b, above)
-        return self.constants + share - held(n) * fall - moved
+        return self.level() - moved
 
     def rough(self) -> Array:
         """R, to a few per cent, by a normal approximation of the raised density."""
@@ -261,32 +270,59 @@ def _solved(eps: Array, a: Array, b: Array) -> Array:
 
 
 def _begun(eps: Array, a: Array, b: Array) -> tuple[Array, Array]:
-    """A u with the right log Q up to 0.004, in float64 1e-4; and 1 where that is a right tail."""
-    constants = _constants(a, b)
-    # Where the raised density has its mode, or nearly: both tails are fast to compute there.
-    u = jnp.log((1 + 1 / a) / (1 + 1 / b))
-    tail = _Tail(a, b, constants, u)
-    right = tail.log_density_over_b() + jnp.log(b * tail.rough()) > _log_ndtr(-eps)
-    a, b, u = jnp.where(right, a, b), jnp.where(right, b, a), jnp.where(right, u, -u)
-    log_size = _log_ndtr(jnp.where(right, -eps, eps))
+    """A u with the right log Q up to 0.01, in float64 1e-4; and 1 where that is a right tail.
 
-    def nearer(_: Array, u: Array) -> Array:
+    Of the two tails the smaller one, as the larger determines y to fewer digits; but the larger one
+    where the smaller begins far before the mode of its raised density, and is long to compute.
+    """
+    constants = _constants(a, b)
+    positive = eps > 0
+    a, b = jnp.where(positive, a, b), jnp.where(positive, b, a)
+    size = jnp.where(positive, eps, -eps)
+    # Between that mode and the one with a and b raised by 1: chosen by the errors on both sides.
+    tail = _Tail(a, b, constants, jnp.log((1 + 0.25 / a) / (1 + 1 / b)))
+    ratio = tail.rough()
+    log_upper = jnp.minimum(tail.level() + jnp.log(b * ratio), -1e-6)
+    log_size = _log_ndtr(-size)
+    short = log_upper > log_size
+    # The same point as one of the left tail, which is what the right one leaves.
+    log_lower = log1mexp(log_upper)
+    ratio_below = ratio * jnp.exp(jnp.minimum(log_lower - log_upper, _FAR))
+    log_size = jnp.where(short, log_size, _log_ndtr(size))
+    first = _nearer(
+        jnp.where(short, tail.y, -tail.y),
+        jnp.where(short, tail.z, tail.q),
+        jnp.where(short, tail.slope, -tail.slope),
+        jnp.where(short, ratio, ratio_below),
+        log_size - jnp.where(short, log_upper, log_lower),
+    )
+    a, b = jnp.where(short, a, b), jnp.where(short, b, a)
+    centre = jnp.log(a) - jnp.log(b)
+
+    def body(_: Array, u: Array) -> Array:
         tail = _Tail(a, b, constants, u)
         ratio = tail.rough()
-        gap = log_size - (tail.log_density_over_b() + jnp.log(b * ratio))
-        # In m = -log(1 - z) the far tail is exponential: dm/dy = z.
-        step = rough_step(gap, ratio * tail.z, (tail.slope + tail.q) / tail.z)
-        m = softplus(tail.y)
-        m = jnp.maximum(m + step, 0.1 * m)
-        return m + jnp.log(-jnp.expm1(-m)) - (jnp.log(a) - jnp.log(b))
+        gap = log_size - (tail.level() + jnp.log(b * ratio))
+        return _nearer(tail.y, tail.z, tail.slope, ratio, gap) - centre
 
-    u = jax.lax.fori_loop(0, 3, nearer, u)
+    u = jax.lax.fori_loop(0, 2, body, first - centre)
     if u.dtype == jnp.float64:
         tail = _Tail(a, b, constants, u)
         ratio, log_ratio = tail.exact(_ROUGH)
-        gap = log_size - (tail.log_density_over_b() + log_ratio)
+        gap = log_size - (tail.level() + log_ratio)
         u = u + last_step(gap, ratio, tail.slope, tail.curvature)
-    return u, jnp.where(right, 1.0, -1.0).astype(u.dtype)
+    return u, jnp.where(short == positive, 1.0, -1.0).astype(u.dtype)
+
+
+def _nearer(y: Array, z: Array, slope: Array, ratio: Array, gap: Array) -> Array:
+    """The y where log Q is larger by `gap`, roughly.
+
+    In m = -log(1 - z), dm/dy = z, as the far tail is exponential in it.
+    """
+    step = rough_step(gap, ratio * z, (slope + (1 - z)) / z)
+    m = softplus(y)
+    m = jnp.maximum(m + step, 0.1 * m)
+    return m + jnp.log(-jnp.expm1(-m))
 
 
 def _guarded(eps: Array, a: Array, b: Array) -> tuple[Array, Array, Array, Array]:
@@ -301,14 +337,14 @@ def _guarded(eps: Array, a: Array, b: Array) -> tuple[Array, Array, Array, Array
     )
 
 
-@pointwise
+@functools.partial(pointwise, block=BLOCK)
 def _logit_quantile(eps: Array, a: Array, b: Array) -> Array:
     valid, safe, a, b = _guarded(*jnp.broadcast_arrays(eps, a, b))
     y = jnp.where(jnp.abs(eps) < jnp.inf, _solved(safe, a, b), eps)
     return jnp.where(valid, y, jnp.nan)
 
 
-@pointwise
+@functools.partial(pointwise, block=BLOCK)
 def _quantile(eps: Array, a: Array, b: Array) -> Array:
     valid, safe, a, b = _guarded(*jnp.broadcast_arrays(eps, a, b))
     y = jnp.where(jnp.abs(eps) < jnp.inf, _solved(safe, a, b), eps)
@@ -333,7 +369,7 @@ def _log_tails(y: Array, a: Array, b: Array) -> tuple[Array, Array]:
     return jnp.where(right, rest, size), jnp.where(right, size, rest)
 
 
-@pointwise
+@functools.partial(pointwise, block=BLOCK)
 def _log_lower(a: Array, b: Array, x: Array) -> Array:
     a, b, x = jnp.broadcast_arrays(a, b, x)
     valid = (a > 0) & (a < jnp.inf) & (b > 0) & (b < jnp.inf)
@@ -346,7 +382,7 @@ def _log_lower(a: Array, b: Array, x: Array) -> Array:
     return jnp.where(valid & (x == 1), 0.0, value)
 
 
-@pointwise
+@functools.partial(pointwise, block=BLOCK)
 def _score(y: Array, a: Array, b: Array) -> Array:
     valid, safe, a, b = _guarded(*jnp.broadcast_arrays(y, a, b))
     lower, upper = _log_tails(safe, a, b)

@@ -78,7 +78,7 @@ def is_zero(tangent: Tangent) -> bool:
     return isinstance(tangent, SymbolicZero)
 
 
-def pointwise(f: Callable[..., Array]) -> Callable[..., Array]:
+def pointwise(f: Callable[..., Array], *, block: int | None = None) -> Callable[..., Array]:
     """Makes the derivatives of an elementwise function coefficients computed beside its value.
 
     The tangent is sum_i df/dx_i x_dot_i with df/dx_i from one forward pass through `f`; so backward
@@ -90,6 +90,7 @@ def pointwise(f: Callable[..., Array]) -> Callable[..., Array]:
 
     Args:
         f: Elementwise in arguments of one rank and dtype whose shapes broadcast.
+        block: As in `isolated`.
 
     Returns:
         A function like `f`.
@@ -104,7 +105,7 @@ def pointwise(f: Callable[..., Array]) -> Callable[..., Array]:
             count = 2 ** len(orders)
             return [family((*orders, i))(*xs)[count:] for i in active]
 
-        return _custom(outputs, slopes, None if orders else jointly)
+        return _custom(outputs, slopes, None if orders else jointly, block)
 
     @functools.cache
     def jointly(active: tuple[int, ...]) -> Callable[..., Outputs]:
@@ -117,7 +118,7 @@ def pointwise(f: Callable[..., Array]) -> Callable[..., Array]:
                 columns.append((parts[0][2], *(part[3] for part in parts)))
             return columns
 
-        return _custom(_with_slopes(_as_tuple(f), active), slopes, None)
+        return _custom(_with_slopes(_as_tuple(f), active), slopes, None, block)
 
     return lambda *xs: family(())(*xs)[0]
 
@@ -126,10 +127,11 @@ def _custom(
     f: Callable[..., Outputs],
     slopes: Callable[..., list[Outputs]],
     jointly: Callable[[tuple[int, ...]], Callable[..., Outputs]] | None,
+    block: int | None,
 ) -> Callable[..., Outputs]:
     """A copy of f whose derivatives are `slopes(active, *xs)`, or come from `jointly(active)`."""
     # Compiled as such, so that a call outside jit is traced once a shape and not once a call.
-    own = jax.custom_jvp(jax.jit(lambda *xs: isolated(f, *xs)))
+    own = jax.custom_jvp(jax.jit(lambda *xs: isolated(f, *xs, block=block)))
 
     def rule(primals: Outputs, tangents: tuple[Tangent, ...]) -> tuple[Outputs, Outputs]:
         active = tuple(i for i, tangent in enumerate(tangents) if not is_zero(tangent))
@@ -158,18 +160,19 @@ def _with_slopes(f: Callable[..., Outputs], active: tuple[int, ...]) -> Callable
     """The outputs of f, then their derivatives in the first of `active`, in the second, ..."""
 
     def outputs(*xs: Array) -> Outputs:
-        values: Outputs = ()
-        slopes: list[Array] = []
-        for i in active:
-            along = (jnp.ones_like(xs[i]),)
-            values, slope = jax.jvp(lambda x, i=i: f(*xs[:i], x, *xs[i + 1 :]), (xs[i],), along)
-            slopes += slope
-        return (*values, *slopes)
+        # Of all directions at once: a loop in f runs once, not once a direction.
+        tangents = [
+            jnp.stack([jnp.full_like(x, float(i == j)) for i in active]) for j, x in enumerate(xs)
+        ]
+        values, slopes = jax.vmap(lambda *t: jax.jvp(f, xs, t), out_axes=(None, 0))(*tangents)
+        return (*values, *(slope[i] for i in range(len(active)) for slope in slopes))
 
     return outputs
 
 
-def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Array, ...]:
+def isolated(
+    f: Callable[..., tuple[Array, ...]], *arguments: Array, block: int | None = None
+) -> tuple[Array, ...]:
     """f(*arguments), compiled on a CPU apart from what makes its arguments and uses its results.
 
     XLA on a CPU makes a loop for every array that leaves a fused computation and evaluates again in
@@ -188,6 +191,8 @@ def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Ar
     Args:
         f: Elementwise, to real arrays of the arguments' broadcast shape and of one dtype.
         *arguments: Arrays.
+        block: On a CPU, how many elements at a time, so that what f makes on its way stays in the
+            cache: for an f of many loops. None for all at once.
 
     Returns:
         What f returns.
@@ -212,8 +217,12 @@ def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Ar
         bits = jnp.int32 if first.dtype == jnp.float32 else jnp.int64
         corner = max(xs, key=lambda x: x.size)[0]
         true = (jax.lax.bitcast_convert_type(corner, bits) | 1) != 0
-        blank = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(packed, *xs))
-        results = jax.lax.cond(true, packed, lambda *_: blank, *xs)
+
+        def work(*xs: Array) -> tuple[Array, ...]:
+            return packed(*xs) if block is None else _in_blocks(packed, block, *xs)
+
+        blank = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(work, *xs))
+        results = jax.lax.cond(true, work, lambda *_: blank, *xs)
         parts: list[Array] = []
         for result in results:
             complex_pair = jnp.iscomplexobj(result)
@@ -221,6 +230,24 @@ def isolated(f: Callable[..., tuple[Array, ...]], *arguments: Array) -> tuple[Ar
         return tuple(part.reshape(shape) for part in parts)
 
     return jax.lax.platform_dependent(*arguments, cpu=on_cpu, default=f)
+
+
+def _in_blocks(f: Callable[..., tuple[Array, ...]], block: int, *xs: Array) -> tuple[Array, ...]:
+    """f of one-dimensional arrays of one length, or of length 1, a block after the other."""
+    size = max(x.size for x in xs)
+    if size <= block:
+        return f(*xs)
+    count = -(-size // block)
+
+    def cut(x: Array) -> Array:
+        return jnp.pad(x, (0, count * block - size), mode="edge").reshape(count, block)
+
+    def one(long: tuple[Array, ...]) -> tuple[Array, ...]:
+        parts = iter(long)
+        return f(*(x if x.size == 1 else next(parts) for x in xs))
+
+    blocks = jax.lax.map(one, tuple(cut(x) for x in xs if x.size > 1))
+    return tuple(x.reshape(-1)[:size] for x in blocks)
 
 
 def _sharded(x: Array) -> bool:

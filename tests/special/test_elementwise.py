@@ -47,14 +47,15 @@ def test_a_second_call_compiles_nothing():
         gamma.gamma_quantile(x, x)
 
 
-def test_isolated_gives_what_the_function_gives():
+@pytest.mark.parametrize("block", [None, 2])
+def test_isolated_gives_what_the_function_gives(block):
     f = lambda x, y: (x + y, x * y, x - y)  # noqa: E731
+    isolated = jax.jit(lambda x, y: elementwise.isolated(f, x, y, block=block))
     for shape in ((), (0,), (5,), (2, 3)):
-        x, y = jnp.ones(shape), jnp.full(shape, jnp.nan)
-        for found, true in zip(
-            jax.jit(elementwise.isolated, static_argnums=0)(f, x, y), f(x, y), strict=True
-        ):
-            np.testing.assert_array_equal(found, true)
+        x = jnp.arange(1.0, 1 + np.prod(shape, dtype=int)).reshape(shape)
+        for y in (jnp.full(shape, jnp.nan), 2 * x, jnp.ones((1,) * len(shape))):
+            for found, true in zip(isolated(x, y), f(x, y), strict=True):
+                np.testing.assert_array_equal(found, true)
 
 
 @pytest.mark.parametrize("kind", ["Auto", "Explicit"])

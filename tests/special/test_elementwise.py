@@ -52,7 +52,7 @@ def test_isolated_gives_what_the_function_gives(block):
     f = lambda x, y: (x + y, x * y, x - y)  # noqa: E731
     isolated = jax.jit(lambda x, y: elementwise.isolated(f, x, y, block=block))
     for shape in ((), (0,), (5,), (2, 3)):
-        x = jnp.arange(1.0, 1 + np.prod(shape, dtype=int)).reshape(shape)
+        x = jnp.asarray(np.arange(1, 1 + np.prod(shape)), "float32").reshape(shape)
         for y in (jnp.full(shape, jnp.nan), 2 * x, jnp.ones((1,) * len(shape))):
             for found, true in zip(isolated(x, y), f(x, y), strict=True):
                 np.testing.assert_array_equal(found, true)

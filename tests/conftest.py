@@ -2,10 +2,14 @@
 
 import os
 
+from tests import xla_options
+
 # Before jax is imported: no accelerator is looked for, and each worker keeps to few threads.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # matplotlib must not look for a display.
 os.environ.setdefault("MPLBACKEND", "agg")
+# For this process and those that it starts; `XLA_FLAGS= pytest` compiles as users do.
+os.environ.setdefault("XLA_FLAGS", xla_options.as_flags())
 
 import jax
 import pytest

@@ -134,6 +134,7 @@ def test_sobol_refuses_too_many_coordinates():
         noise.sobol(jax.random.key(0), (2,), (21202,), "uniform", "float32")
 
 
+@pytest.mark.slow
 def test_rates():
     """Root mean square errors: N^-1/2 for i.i.d. noise, N^-0.9 or better for Sobol points."""
     d, sizes = 5, [2**k for k in (6, 8, 10, 12)]

@@ -13,14 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tests.xla_options import XLA_OPTIONS
+
 SHAPE = (2, 3)
 
 
 def compiled(function, **kwargs):
     """`jax.jit` for tests, where compilation costs more than execution."""
-    # The older emitters of fused loops take a quarter less.
-    options = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-    return jax.jit(function, compiler_options=options, **kwargs)
+    return jax.jit(function, compiler_options=XLA_OPTIONS, **kwargs)
 
 
 # No distribution of the registry takes more coordinates of noise in its batch.

@@ -154,12 +154,14 @@ def test_no_gradient_is_poisoned_by_a_branch_not_taken(dtype):
             assert np.all(np.isfinite(found)), (a[~np.isfinite(found)], order, argnum)
 
 
+@pytest.mark.slow
 def test_forward_and_backward_against_finite_differences(x64):
     eps, a = jnp.array([-1.3, 0.4, 2.0]), jnp.array([0.3, 3.0, 40.0])
     check_grads(gamma_quantile, (eps, a), order=1, modes=("fwd", "rev"), rtol=1e-5)
     check_grads(gamma_quantile, (eps[0], a[0]), order=1, modes=("fwd", "rev"), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_mixed_derivative():
     """From log dz/deps = -eps^2 / 2 - (a - 1) log z + z + log Gamma(a) + const."""
     eps, a = jnp.array([-1.3, 0.4, 2.0]), jnp.array([0.3, 3.0, 40.0])
@@ -178,6 +180,7 @@ def test_mixed_derivative():
     np.testing.assert_allclose(mixed_again, mixed, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_third_derivative():
     """d^3/da^3 of the exact relation P(a, z(a)) = const, by a difference of second derivatives."""
     eps, a, h = jnp.float32(0.7), jnp.float32(2.0), 0.05
@@ -194,6 +197,7 @@ def tail_points(dtype):
     return np.array(points).astype(dtype).T
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "function", [*(pytest.param(f, marks=pytest.mark.slow) for f in ("lower", "upper")), "score"]
 )

@@ -50,6 +50,7 @@ def derivative(argnum, order):
     return jax.jit(f)
 
 
+@pytest.mark.slow
 def test_values_and_derivatives_against_mpmath(dtype):
     bound = 5 if dtype == "float32" else 8
     noise = np.linspace(-bound, bound, 9) + 0.013

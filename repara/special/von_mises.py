@@ -95,20 +95,27 @@ def von_mises_normal_score(z: ArrayLike, concentration: ArrayLike) -> Array:
     return _score(*as_floats("von_mises_normal_score", z, concentration))
 
 
-def _ratio(y: Array, k: Array, rule: tuple[Rule, float]) -> Array:
-    """R(y); y has no derivatives."""
+def _ratio(y: Array, rest: Array, k: Array, rule: tuple[Rule, float]) -> Array:
+    """R(y), rest being pi - y with all its digits; neither has derivatives."""
     nodes, cut = rule
     # where the integrand has fallen by exp(-cut), or pi
     reach = jnp.sin(0.5 * y) ** 2 + 0.5 * cut / jnp.maximum(held(k), 1e-3)
-    end = jnp.where(reach < 1, 2 * jnp.arcsin(jnp.sqrt(jnp.minimum(reach, 1.0))), math.pi) - y
+    end = jnp.where(reach < 1, 2 * jnp.arcsin(jnp.sqrt(jnp.minimum(reach, 1.0))) - y, rest)
+    sign, start = jnp.where(rest < 1, -1.0, 1.0), jnp.where(rest < 1, rest, y)
     return integral(
-        nodes, lambda t: jnp.exp(-2 * k * (jnp.sin(0.5 * t) * jnp.sin(y + 0.5 * t))), end
+        nodes, lambda t: jnp.exp(-2 * k * (jnp.sin(0.5 * t) * jnp.sin(start + 0.5 * sign * t))), end
     )
 
 
-def _log_tail(y: Array, k: Array, at_zero: Array, rule: tuple[Rule, float]) -> tuple[Array, Array]:
+def _ratio_at_zero(k: Array, rule: tuple[Rule, float]) -> Array:
+    return _ratio(jnp.zeros_like(k), jnp.full_like(k, math.pi), k, rule)
+
+
+def _log_tail(
+    y: Array, rest: Array, k: Array, at_zero: Array, rule: tuple[Rule, float]
+) -> tuple[Array, Array]:
     """log Q and R at y >= 0."""
-    ratio = _ratio(y, k, rule)
+    ratio = _ratio(y, rest, k, rule)
     return jnp.log(0.5 * ratio / at_zero) - 2 * k * jnp.sin(0.5 * y) ** 2, ratio
 
 
@@ -168,7 +175,7 @@ def _large(e: Array, k: Array) -> Array:
 
 def _outward(e: Array, k: Array) -> Array:
     """The quantile for e >= 0."""
-    slope = _ratio(jnp.zeros_like(k), k, _FLOAT64) * (2 / math.sqrt(2 * math.pi))
+    slope = _ratio_at_zero(k, _FLOAT64) * (2 / math.sqrt(2 * math.pi))
     # In the middle, where z is small beside the rounding of Q: the odd series in eps.
     middle = e < 1e-2
     # log p falls by k (1 - cos z)
@@ -180,20 +187,22 @@ def _outward(e: Array, k: Array) -> Array:
 def _solved(size: Array, k: Array) -> Array:
     """The y >= 0 with Q(y) = Phi(-size), size > 0."""
     log_size = _log_ndtr(-size)
-    zero = jnp.zeros_like(k)
-    at_zero = _ratio(zero, k, _FLOAT64)
+    at_zero = _ratio_at_zero(k, _FLOAT64)
 
-    def nearer(_: Array, y: Array) -> Array:
-        log_tail, ratio = _log_tail(y, held(k), held(at_zero), _ROUGH)
+    def nearer(_: Array, rest: Array) -> Array:
+        y = math.pi - rest
+        log_tail, ratio = _log_tail(y, rest, held(k), held(at_zero), _ROUGH)
         # In -log(pi - y) the tail is exponential where the density is flat.
-        rest = math.pi - y
-        slope = held(k) * jnp.sin(y) * rest + 1
+        slope = held(k) * jnp.sin(rest) * rest + 1
         step = rough_step(held(log_size) - log_tail, ratio / rest, slope)
-        return jnp.maximum(y - rest * jnp.expm1(-step), 0.0)
+        return jnp.minimum(rest * jnp.exp(-step), math.pi)
 
-    y = held(jax.lax.fori_loop(0, 5, nearer, zero))
-    log_tail, ratio = _log_tail(y, k, at_zero, _FLOAT64)
-    step = last_step(log_size - log_tail, ratio, k * jnp.sin(y), k * jnp.cos(y))
+    # pi - y, as y has no digits left of it near pi
+    rest = held(jax.lax.fori_loop(0, 5, nearer, jnp.full_like(k, math.pi)))
+    y = math.pi - rest
+    log_tail, ratio = _log_tail(y, rest, k, at_zero, _FLOAT64)
+    sine = jnp.where(rest < 1, jnp.sin(rest), jnp.sin(y))
+    step = last_step(log_size - log_tail, ratio, k * sine, k * jnp.cos(y))
     return jnp.minimum(y + step, math.pi)
 
 
@@ -208,7 +217,7 @@ def _score(z: Array, k: Array) -> Array:
     safe, at = jnp.where(valid, k, 1.0), jnp.where(inside, jnp.where(z < 0, -z, z), 1.0)
     rule = by_dtype(k, _FLOAT32, _FLOAT64)
     fixed = held(at)
-    log_tail, ratio = _log_tail(fixed, safe, _ratio(jnp.zeros_like(safe), safe, rule), rule)
+    log_tail, ratio = _log_tail(fixed, math.pi - fixed, safe, _ratio_at_zero(safe, rule), rule)
     # From the fixed point to the angle itself: d log Q / dy = -1 / R, to the third order.
     move, rate = at - fixed, 1 / ratio
     bend = (safe * jnp.sin(fixed) * ratio - 1) * rate * rate

@@ -135,7 +135,7 @@ def _small(e: Array, df: Array) -> Array:
     r = horner_rows(fitted.SMALL_FLOAT32, 2 * (p / (2 - p)) - 1, b)
     # in two halves, as the exponential may overflow where z does not
     half = jnp.exp(0.5 * (0.5 * x + r))
-    return (log_size / jnp.sqrt(df) * _fall(x) * half) * half
+    return (0.5 * jnp.sqrt(df) * (x * _fall(x)) * half) * half
 
 
 def _small_solved(e: Array, df: Array) -> Array:

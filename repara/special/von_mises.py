@@ -22,7 +22,6 @@ from jax.typing import ArrayLike
 
 from repara.special import _von_mises_coefficients as fitted
 from repara.special._gamma_coefficients import LEFT_FLOAT32, S_FLOAT32
-from repara.special.elementary import log1p_over
 from repara.special.elementwise import as_floats, by_dtype, pointwise
 from repara.special.normal import _log_ndtr, _ndtri_exp
 from repara.special.polynomial import horner, horner_rows
@@ -140,34 +139,39 @@ def _fitted(e: Array, k: Array) -> Array:
     is_small = k <= fitted.SEAM
     k_small, k_large = jnp.where(is_small, k, 1.0), jnp.where(is_small, fitted.SEAM, k)
     half = 0.5 * k_small
+    root = jnp.sqrt(jnp.where(is_small, half * half + 1, k_large))
     # not arcsinh: only the absolute error counts
-    b = (2 / fitted.B) * jnp.log(half + jnp.sqrt(half * half + 1)) - 1
+    b = (2 / fitted.B) * jnp.log(half + jnp.where(is_small, root, 1.0)) - 1
     log_slope = horner(fitted.SLOPE, b)
     linear = e * jnp.exp(log_slope)
     r = linear * linear
     is_near = r <= fitted.SPLIT
     near = linear * (1 + r * horner_rows(fitted.NEAR, (2 / fitted.R) * r - 1, b))
     far = math.pi - _rest(jnp.where(is_near, fitted.BOUND, e), k_small, log_slope, b)
-    return jnp.where(is_small, jnp.where(is_near, near, far), _large(e, k_large))
+    return jnp.where(is_small, jnp.where(is_near, near, far), _large(e, k_large, root))
 
 
 def _rest(e: Array, k: Array, log_slope: Array, b: Array) -> Array:
     """pi - z = d H, d^2 = log(1 + k q^2) / k."""
     t = (2 / (1 - S_FLOAT32)) * ((4 - e) / (4 + e)) - (1 + S_FLOAT32) / (1 - S_FLOAT32)
     log_tail = -0.5 * e * e - horner(LEFT_FLOAT32, t)
+    # What is used many times over is an exponential, logarithm, root or quotient itself: those XLA
+    # computes once, while a product or sum is computed again, with all before it, in every use.
     q = jnp.exp(2 * k + log_tail + log_slope + 0.5 * math.log(0.5 * math.pi))
-    ratio = log1p_over(k * q * q)
+    v = k * q * q
+    low = v < 1
+    series = horner(fitted.LOG1P, jnp.where(low, v, 0.0))
+    ratio = jnp.where(low, series, jnp.log(1 + v) / jnp.where(low, 1.0, v))
     square = q * q * ratio
-    x = square * ((k + 1 + 4 / fitted.FAR_END) / (square * (k + 1) + 4))
+    x = square * (k + 1 + 4 / fitted.FAR_END) / (square * (k + 1) + 4)
     return q * jnp.sqrt(ratio) * horner_rows(fitted.FAR, 2 * x - 1, b)
 
 
-def _large(e: Array, k: Array) -> Array:
-    """z = e / sqrt(k) G(e^2 / k, 1 / k) for k >= seam."""
+def _large(e: Array, k: Array, root: Array) -> Array:
+    """z = e / root G(e^2 / k, 1 / k), root = sqrt(k), for k >= seam."""
     w = 1 / k
-    root = jnp.sqrt(w)
     q = (2 / fitted.Q) * (e * e * w) - 1
-    return e * root * horner_rows(fitted.LARGE, q, (2 / fitted.W) * w - 1)
+    return e / root * horner_rows(fitted.LARGE, q, (2 / fitted.W) * w - 1)
 
 
 # --- float64: from the tail ---

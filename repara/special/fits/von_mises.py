@@ -4,6 +4,7 @@ z is odd in eps. With e = |eps|, c = sqrt(2 pi) I0(k) exp(-k), which is dz/de at
 w = 1 / k and b = arcsinh(k / 2) the fitted functions are
 
 - `SLOPE`  log c, in b:                                       k <= seam
+- `LOG1P`  log(1 + v) / v, in v on [0, 1]
 - `NEAR`   g in z = e c (1 + r g(r, b)):                      k <= seam, r <= split
 - `FAR`    H in pi - z = d H(x, b),  k d^2 = log(1 + k q^2),
            q = sqrt(pi / 2) c exp(2 k) Phi(-e):               k <= seam, r >= split
@@ -143,6 +144,12 @@ def slope() -> list[Any]:
     return chebyshev.fit(lambda y: mp.log(_slope(2 * mp.sinh(_b_top() * (1 + y) / 2))), 40, 1e-8)
 
 
+def log1p() -> list[Any]:
+    """log(1 + v) / v as monomials in v."""
+    series = chebyshev.fit(lambda y: mp.log1p((1 + y) / 2) / (1 + y) * 2, 30, 5e-9)
+    return chebyshev.shifted(series, 2, -1)
+
+
 def near() -> chebyshev.Table:
     """g(r, b) as monomials in 2 r / r_max - 1 and 2 b / b_max - 1."""
     top = OVERLAP_SPLIT * SPLIT
@@ -192,6 +199,7 @@ def generate() -> str:
         source += f"FAR_END = {float(FAR_END)}\n"
         source += f"W = {float(w_top)!r}\nQ = {float(NOISE**2 * w_top)!r}\n"
         source += chebyshev.literal("SLOPE", slope(), "float32")
+        source += chebyshev.literal("LOG1P", log1p(), "float32")
         for name, table in {"NEAR": near(), "FAR": far(), "LARGE": large()}.items():
             tolerance = TOLERANCE_NEAR if name == "NEAR" else TOLERANCE
             source += f"# {name.lower()}: at most {tolerance:.1e} from the function fitted\n"

@@ -121,6 +121,32 @@ def last_step(gap: Array, ratio: Array, slope: Array, curvature: Array) -> Array
     return -ratio * gap * (1 - 0.5 * gap * bend)
 
 
+def central_series(e: Array, slope: Array, fall: tuple[Array, Array, Array]) -> Array:
+    """The odd series to e^7 of a quantile of a symmetric density in normal noise e near 0.
+
+    Where z is small beside the rounding of log Q. With z = slope e (1 + a e^2 + b e^4 + c e^6) the
+    coefficients are those of dz/de = phi(e) / p(z), in logarithms.
+
+    Args:
+        e: Noise close to 0.
+        slope: dz/de at 0.
+        fall: What log p(0) - log p(z) has as coefficients of z^2, z^4 and z^6.
+
+    Returns:
+        z.
+    """
+    square = slope * slope
+    u, v, w = fall[0] * square, fall[1] * (square * square), fall[2] * (square * square * square)
+    first = u - 0.5
+    a = first / 3
+    second = 2 * a * u + v
+    b = (second + 0.5 * first * first) / 5
+    third = (a * a + 2 * b) * u + 4 * a * v + w
+    c = (third + first * (second + first * first / 6)) / 7
+    s = e * e
+    return slope * e * (1 + s * (a + s * (b + s * c)))
+
+
 def log1mexp(x: Array) -> Array:
     """log(1 - e^x) for x < 0."""
     near = x > -math.log(2)

@@ -1,0 +1,55 @@
+"""The scalar families of the registry with a shape beside location and scale, or several noises."""
+
+import numpy as np
+import scipy.stats as st
+
+import repara as rp
+from tests.distributions.case import Case
+
+# What the fitted quantile functions, and those by integration of a tail, state for float64.
+_FITTED = 1e-11
+
+SCALARS_OF_SHAPE = [
+    Case("generalized_normal", rp.GeneralizedNormal, rp.GeneralizedNormal,
+         {"loc": 0.5, "scale": 2.0, "power": 3.3}, {"scale": 0.0, "power": -1.0},
+         st.gennorm(3.3, 0.5, 2.0), condition=4.0, accuracy=_FITTED, slow=True),
+    Case("generalized_normal_peaked", rp.GeneralizedNormal, rp.GeneralizedNormal,
+         {"loc": -1.0, "scale": 0.3, "power": 1.4}, {"power": 0.0},
+         st.gennorm(1.4, -1.0, 0.3), condition=4.0, accuracy=_FITTED, slow=True),
+    Case("half_student_t", rp.HalfStudentT, rp.HalfStudentT,
+         {"df": 6.5, "loc": 0.0, "scale": 2.0}, {"df": 0.0, "scale": -1.0}, condition=16.0,
+         accuracy=_FITTED, slow=True),
+    Case("fisher_snedecor", rp.FisherSnedecor, rp.FisherSnedecor, {"df1": 5.0, "df2": 12.0},
+         {"df1": 0.0, "df2": -1.0}, st.f(5.0, 12.0), condition=64.0, reference_error=1e-11,
+         accuracy=_FITTED, slow=True),
+    Case("inverse_gaussian", rp.InverseGaussian, rp.InverseGaussian,
+         {"loc": 1.5, "concentration": 4.0}, {"loc": 0.0, "concentration": -1.0},
+         st.invgauss(1.5 / 4.0, scale=4.0), condition=16.0, reference_error=1e-10, slow=True),
+    Case("inverse_gaussian_batch", rp.InverseGaussian, rp.InverseGaussian,
+         {"loc": [0.3, 1.0, 3.0], "concentration": [[0.9], [200.0]]},
+         {"loc": [1.0, 0.0, 1.0]}, condition=16.0, slow=True),
+    Case("skew_normal", rp.SkewNormal, rp.SkewNormal,
+         {"loc": 0.5, "scale": 2.0, "skewness": 1.5}, {"scale": 0.0, "skewness": np.nan},
+         st.skewnorm(1.5, 0.5, 2.0), condition=16.0, reference_error=1e-9, slow=True),
+    Case("skew_normal_batch", rp.SkewNormal, rp.SkewNormal,
+         {"loc": 0.5, "scale": 2.0, "skewness": [-8.0, -0.3, 0.0, 3.0]},
+         {"skewness": [0.0, np.nan, 0.0, 0.0]}, condition=16.0, slow=True),
+    Case("stable", rp.Stable, rp.Stable,
+         {"stability": 1.7, "skew": -0.4, "scale": 1.5, "loc": 0.5},
+         {"stability": 2.1, "skew": -1.1, "scale": 0.0}, moments=0, condition=4.0, density=False),
+    Case("stable_batch", rp.Stable, rp.Stable,
+         {"stability": [0.9, 1.0, 1.3], "skew": [[0.5], [0.0]], "scale": 1.5, "loc": 0.5},
+         {"stability": [1.0, 0.0, 1.0]}, moments=0, condition=16.0, density=False),
+    Case("normal_inverse_gaussian", rp.NormalInverseGaussian, rp.NormalInverseGaussian,
+         {"loc": 0.5, "scale": 1.2, "tailweight": 2.0, "skewness": -0.7},
+         {"scale": 0.0, "tailweight": -1.0, "skewness": 2.5},
+         st.norminvgauss(2.4, -0.84, 0.5, 1.2), condition=16.0, reference_error=1e-10, slow=True),
+    Case("exponentially_modified_gaussian", rp.ExponentiallyModifiedGaussian,
+         rp.ExponentiallyModifiedGaussian, {"loc": 0.5, "scale": 1.2, "rate": 0.7},
+         {"scale": 0.0, "rate": -1.0}, st.exponnorm(1 / 0.84, 0.5, 1.2), condition=4.0,
+         reference_error=1e-9),
+    Case("exponentially_modified_gaussian_batch", rp.ExponentiallyModifiedGaussian,
+         rp.ExponentiallyModifiedGaussian,
+         {"loc": 0.5, "scale": [0.01, 1.0, 30.0], "rate": [[1.0], [5.0]]},
+         {"scale": [1.0, 0.0, 1.0]}),
+]  # fmt: skip

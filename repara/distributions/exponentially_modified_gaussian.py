@@ -71,7 +71,8 @@ class ExponentiallyModifiedGaussian(Distribution):
         return jnp.where(left, ratio - 0.5 * t**2 - _HALF_LOG_2PI, right)
 
     def _standardized(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return jnp.broadcast_arrays((z - self.loc) / self.scale, self.rate * self.scale)
+        t, k = jnp.broadcast_arrays((z - self.loc) / self.scale, self.rate * self.scale)
+        return t, k
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         return jnp.log(self.rate) + self._log_excess(*self._standardized(z))

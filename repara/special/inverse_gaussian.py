@@ -19,7 +19,14 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from repara.special.elementwise import as_floats, by_dtype, pointwise
-from repara.special.normal import HALF_LOG_2PI, _log_ndtr, _ndtri_exp, mills, mills_fall
+from repara.special.normal import (
+    HALF_LOG_2PI,
+    _log_ndtr,
+    _ndtri_exp,
+    mills,
+    mills_fall,
+    minus_mills_slope,
+)
 from repara.special.tails import held, last_step, rough_step
 
 
@@ -155,7 +162,7 @@ def _slopes(y: Array, eps: Array, c: Array) -> tuple[Array, Array]:
     by_eps = 2 / gap * jnp.exp(0.5 * (alpha - eps) * (alpha + eps))
     # 1 - 2 u m(beta) with u = sqrt(c z) = (alpha + beta) / 2
     away = jnp.sqrt(c) * jnp.exp(0.5 * y)
-    return by_eps, (2 * away * (1 - beta * mills(beta)) - alpha) / (beta * c)
+    return by_eps, (2 * away * minus_mills_slope(beta) - alpha) / (beta * c)
 
 
 @pointwise

@@ -47,9 +47,9 @@ SCALARS_OF_SHAPE = [
     Case("exponentially_modified_gaussian", rp.ExponentiallyModifiedGaussian,
          rp.ExponentiallyModifiedGaussian, {"loc": 0.5, "scale": 1.2, "rate": 0.7},
          {"scale": 0.0, "rate": -1.0}, st.exponnorm(1 / 0.84, 0.5, 1.2), condition=4.0,
-         reference_error=1e-9),
+         reference_error=1e-9, accuracy=1e-15),
     Case("exponentially_modified_gaussian_batch", rp.ExponentiallyModifiedGaussian,
          rp.ExponentiallyModifiedGaussian,
          {"loc": 0.5, "scale": [0.01, 1.0, 30.0], "rate": [[1.0], [5.0]]},
-         {"scale": [1.0, 0.0, 1.0]}),
+         {"scale": [1.0, 0.0, 1.0]}, accuracy=1e-15),
 ]  # fmt: skip

@@ -34,7 +34,7 @@ def log_k1e(x: ArrayLike) -> Array:
 
     Example:
         >>> round(float(log_k1e(2.0)), 5)
-        0.03304
+        0.03293
     """
     return _log_k1e(*as_floats("log_k1e", x))
 

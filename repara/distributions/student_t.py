@@ -5,12 +5,13 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import digamma, erf, erfinv, ndtr
+from jax.scipy.special import erf, erfinv, ndtr
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
+from repara.distributions.gamma import _log_half_step
 from repara.distributions.location_scale import _on_unit_interval
 from repara.special import ndtri, student_t_normal_score, student_t_quantile
 from repara.special.tails import log_factorial_excess
@@ -26,6 +27,13 @@ def _log_standard_peak(df: jax.Array) -> jax.Array:
     """
     excess = log_factorial_excess(df) - 2 * log_factorial_excess(0.5 * df)
     return excess + 0.5 * jnp.log(df) - math.log(2)
+
+
+def _standard_entropy(df: jax.Array) -> jax.Array:
+    # digamma(df / 2 + 1 / 2) - digamma(df / 2), which cancels for large df.
+    a = 0.5 * df
+    _, slope = jax.jvp(_log_half_step, (a,), (jnp.ones_like(a),))
+    return (a + 0.5) * (slope + 1 / df) - _log_standard_peak(df)
 
 
 class StudentT(Distribution):
@@ -93,8 +101,7 @@ class StudentT(Distribution):
         return self._transform(-ndtri(u))
 
     def _entropy(self) -> jax.Array:
-        half = 0.5 * (self.df + 1)
-        return half * (digamma(half) - digamma(0.5 * self.df)) - self._log_peak()
+        return _standard_entropy(self.df) + jnp.log(self.scale)
 
     def _mean(self) -> jax.Array:
         return jnp.where(self.df > 1, self.loc, jnp.nan)
@@ -196,9 +203,7 @@ class HalfStudentT(Distribution):
         return self._transform(u)
 
     def _entropy(self) -> jax.Array:
-        half = 0.5 * (self.df + 1)
-        spread = half * (digamma(half) - digamma(0.5 * self.df))
-        return spread - self._log_peak() - math.log(2)
+        return _standard_entropy(self.df) + jnp.log(self.scale) - math.log(2)
 
     def _standard_mean(self) -> jax.Array:
         """The mean of |t|, 2 df t(0) / (df - 1)."""

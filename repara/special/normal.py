@@ -203,13 +203,13 @@ def mills_fall(x: Array, width: Array) -> Array:
 def minus_mills_slope(x: Array) -> Array:
     """-m'(x) = 1 - x m(x) for x >= 0, m Mills' ratio: no digit is lost for large x.
 
-    From 3 on by the continued fraction m = 1 / (x + r), r = 1 / (x + 2 / (x + 3 / (x + ...))),
+    From 5 on by the continued fraction m = 1 / (x + r), r = 1 / (x + 2 / (x + 3 / (x + ...))),
     DLMF 7.9.2, of which the difference is r / (x + r).
     """
-    large = x > 3
-    far, near = jnp.where(large, x, 3.0), jnp.where(large, 0.0, x)
+    large = x > 5
+    far, near = jnp.where(large, x, 5.0), jnp.where(large, 0.0, x)
     r = jnp.zeros_like(far)
-    for k in range(by_dtype(x, 8, 22), 0, -1):
+    for k in range(by_dtype(x, 8, 24), 0, -1):
         r = k / (far + r)
     return jnp.where(large, r / (far + r), 1 - near * mills(near))
 

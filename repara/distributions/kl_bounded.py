@@ -3,11 +3,11 @@
 Each needs of q no more than its entropy and the expectations of z, z^2, log z and log(1 - z).
 """
 
-import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import digamma, gammaln, xlogy
 
 from repara.distributions.beta import Beta, _log_beta
@@ -140,14 +140,11 @@ def _weibull_gamma(q: Weibull, p: Any) -> jax.Array:
     return _cross_gamma(p, q._mean(), mean_log) - q._entropy()
 
 
-# Nodes and weights of the tanh-sinh rule on [0, 1] with the logarithms of s and 1 - s: what is left
-# of an integrand that is bounded is below 1e-16.
-_STEP = 1 / 16
-_ANGLES = [math.pi * math.sinh(_STEP * k) for k in range(-50, 51)]
-_RULE = [
-    (u, _STEP * math.pi * math.cosh(_STEP * k) / (2 + 2 * math.cosh(u)))
-    for k, u in zip(range(-50, 51), _ANGLES, strict=True)
-]
+# The tanh-sinh rule for s = sigmoid(u) in [0, 1], u = pi sinh(t): of an integrand that is bounded
+# what is left beyond its ends and between its nodes is below 1e-16.
+_T = np.arange(-50, 51) / 16
+_NODES = np.pi * np.sinh(_T)
+_WEIGHTS = np.pi * np.cosh(_T) / (2 + 2 * np.cosh(_NODES)) / 16
 
 
 @_closed_form(Kumaraswamy, Beta)
@@ -158,13 +155,13 @@ def _kumaraswamy_beta(q: Kumaraswamy, p: Beta) -> jax.Array:
     a, b = q.concentration1, q.concentration0
     mean_log = -(_EULER + digamma(b + 1)) / a
 
-    def gap(u: jax.Array) -> jax.Array:
-        # s = sigmoid(u) is the probability of larger values, and log(1 - w) = log(s) / b.
-        log_rest = -jax.nn.softplus(-u) / b
-        far = log_rest < -30.0
-        near = jnp.where(far, -1.0, log_rest)
-        log_z = _log1mexp(-near) / a
-        return jnp.where(far, jnp.log(a) + 0 * b, near - _log1mexp(-log_z))
-
-    total = sum(weight * gap(jnp.full_like(a, u)) for u, weight in _RULE)
+    shape = (-1, *(1,) * max(jnp.ndim(a), jnp.ndim(b)))
+    u, weights = (jnp.asarray(x.reshape(shape), a.dtype) for x in (_NODES, _WEIGHTS))
+    # s = sigmoid(u) is the probability of larger values, and log(1 - w) = log(s) / b.
+    log_rest = -jax.nn.softplus(-u) / b[None]
+    far = log_rest < -30.0
+    near = jnp.where(far, -1.0, log_rest)
+    log_z = _log1mexp(-near) / a[None]
+    gap = jnp.where(far, jnp.log(a)[None], near - _log1mexp(-log_z))
+    total = jnp.sum(weights * gap, axis=0)
     return _cross_beta(p, mean_log, -1 / b - total) - q._entropy()

@@ -45,7 +45,7 @@ class Stable(Distribution):
 
     Source:
       Chambers, Mallows & Stuck (1976), "A method for simulating stable random variables"; Nolan
-      (2020), "Univariate stable distributions", definition 1.3 for S0.
+      (2020), "Univariate stable distributions", for S0.
 
     Example:
       >>> q = Stable(1.0, 0.0, 2.0, 1.0)

@@ -204,7 +204,7 @@ def minus_mills_slope(x: Array) -> Array:
     """-m'(x) = 1 - x m(x) for x >= 0, m Mills' ratio: no digit is lost for large x.
 
     From 5 on by the continued fraction m = 1 / (x + r), r = 1 / (x + 2 / (x + 3 / (x + ...))),
-    DLMF 7.9.2, of which the difference is r / (x + r).
+    Abramowitz & Stegun 26.2.14, of which the difference is r / (x + r).
     """
     large = x > 5
     far, near = jnp.where(large, x, 5.0), jnp.where(large, 0.0, x)

@@ -6,7 +6,7 @@ T(h, a) = p / 2 + q / 2 - p q - T(a h, 1 / a), p = Phi(-h), q = Phi(-a h); and F
 
     F(-x) = exp(-x^2 / 2) / pi  integral_a^inf exp(-x^2 t^2 / 2) / (1 + t^2) dt
 
-(Owen (1956), "Tables for computing bivariate normal probabilities", equations 2.1 to 2.7).
+(Owen (1956), "Tables for computing bivariate normal probabilities").
 """
 
 from __future__ import annotations

@@ -130,6 +130,34 @@ def test_by_quantiles(pair, x64):
     np.testing.assert_allclose(rp.kl_divergence(q, p), by_quadrature(q, p), rtol=1e-6)
 
 
+@pytest.mark.parametrize("pair", BY_TRAPEZOIDS + BY_QUANTILES, ids=_name)
+def test_gradients(pair, x64):
+    """In all parameters at once, along one direction: by a five-point difference."""
+    pair = _wide(pair)
+
+    @compiled
+    def program(pair):
+        def moved(t):
+            rng = np.random.default_rng(0)
+            leaves, structure = jax.tree.flatten(tuple(pair))
+            # ends of an interval stay where the support of the other needs them
+            still = [x == jnp.round(x) for x in leaves]
+            sizes = [rng.uniform(0.3, 1.0) for _ in leaves]
+            leaves = [
+                jnp.where(s, x, x * (1 + t * d))
+                for x, s, d in zip(leaves, still, sizes, strict=True)
+            ]
+            return rp.kl_divergence(*structure.unflatten(leaves))
+
+        h = 1e-3
+        values = jax.vmap(moved)(h * jnp.array([-2.0, -1.0, 1.0, 2.0]))
+        return jax.grad(moved)(0.0), values @ jnp.array([1.0, -8.0, 8.0, -1.0]) / (12 * h)
+
+    slope, difference = program(pair)
+    np.testing.assert_allclose(slope, difference, rtol=1e-8, atol=1e-9)
+    assert abs(slope) > 1e-3
+
+
 def test_kumaraswamy_to_beta_to_rounding(x64):
     """To the digits of an integral in 30; for a = 1 it is a beta distribution itself."""
     for a, b in ((2.0, 3.0), (0.3, 0.6), (7.0, 0.2), (0.05, 20.0)):

@@ -3,7 +3,7 @@
 from repara.distributions import bijectors, constraints
 from repara.distributions.base import Distribution
 from repara.distributions.bernoulli import Bernoulli
-from repara.distributions.beta import Beta
+from repara.distributions.beta import Beta, FisherSnedecor
 from repara.distributions.categorical import Categorical, OneHotCategorical
 from repara.distributions.cauchy import Cauchy, HalfCauchy, WrappedCauchy
 from repara.distributions.continuous_bernoulli import ContinuousBernoulli
@@ -11,11 +11,14 @@ from repara.distributions.counts import Binomial, Geometric, NegativeBinomial, P
 from repara.distributions.discretized_logistic import DiscretizedLogistic
 from repara.distributions.divergences import kl_divergence, monte_carlo_kl
 from repara.distributions.exponential import Exponential, Gompertz, Rayleigh, Weibull
+from repara.distributions.exponentially_modified_gaussian import ExponentiallyModifiedGaussian
 from repara.distributions.extreme_value import Frechet, GeneralizedExtremeValue, Gumbel
 from repara.distributions.gamma import Chi, Chi2, ExpGamma, Gamma, InverseGamma
+from repara.distributions.generalized_normal import GeneralizedNormal
 from repara.distributions.half_normal import FoldedNormal, HalfNormal
 from repara.distributions.implicit import ImplicitReparameterization
 from repara.distributions.independent import Independent
+from repara.distributions.inverse_gaussian import InverseGaussian, NormalInverseGaussian
 from repara.distributions.johnson import JohnsonSU, SinhArcsinh
 from repara.distributions.kumaraswamy import Kumaraswamy
 from repara.distributions.laplace import AsymmetricLaplace, Laplace
@@ -31,7 +34,9 @@ from repara.distributions.relaxed_categorical import (
     ExpRelaxedOneHotCategorical,
     RelaxedOneHotCategorical,
 )
-from repara.distributions.student_t import StudentT
+from repara.distributions.skew_normal import SkewNormal
+from repara.distributions.stable import Stable
+from repara.distributions.student_t import HalfStudentT, StudentT
 from repara.distributions.transformed import Transformed
 from repara.distributions.truncated import Truncated
 from repara.distributions.truncated_normal import TruncatedNormal
@@ -54,19 +59,24 @@ __all__ = [
     "ExpGamma",
     "ExpRelaxedOneHotCategorical",
     "Exponential",
+    "ExponentiallyModifiedGaussian",
+    "FisherSnedecor",
     "FoldedNormal",
     "Frechet",
     "Gamma",
     "GeneralizedExtremeValue",
+    "GeneralizedNormal",
     "GeneralizedPareto",
     "Geometric",
     "Gompertz",
     "Gumbel",
     "HalfCauchy",
     "HalfNormal",
+    "HalfStudentT",
     "ImplicitReparameterization",
     "Independent",
     "InverseGamma",
+    "InverseGaussian",
     "JohnsonSU",
     "Kumaraswamy",
     "Laplace",
@@ -82,6 +92,7 @@ __all__ = [
     "MultivariateNormal",
     "NegativeBinomial",
     "Normal",
+    "NormalInverseGaussian",
     "OneHotCategorical",
     "Pareto",
     "Poisson",
@@ -89,6 +100,8 @@ __all__ = [
     "RelaxedBernoulli",
     "RelaxedOneHotCategorical",
     "SinhArcsinh",
+    "SkewNormal",
+    "Stable",
     "StudentT",
     "Transformed",
     "Triangular",

@@ -568,7 +568,14 @@ def _as_float_arrays(name: str, parameters: Mapping[str, ArrayLike]) -> dict[str
     with jax.numpy_dtype_promotion("standard"):
         dtype = jnp.result_type(float, *parameters.values())
     # Under jit, too, what is concrete stays so, and can be checked.
-    return {k: _eagerly(lambda x: jnp.asarray(x).astype(dtype), v) for k, v in parameters.items()}
+    return {k: _eagerly(lambda x: _cast(x, dtype), v) for k, v in parameters.items()}
+
+
+def _cast(x: Any, dtype: DTypeLike) -> jax.Array:
+    # What needs no conversion stays the same array: distributions can be seen to share it.
+    if isinstance(x, jax.Array) and x.dtype == dtype and not x.weak_type:
+        return x
+    return jnp.asarray(x).astype(dtype)
 
 
 def _eagerly(function: Callable[[Any], Any], value: Any) -> Any:

@@ -24,7 +24,9 @@ __all__ = [
     "positive_vector",
     "real",
     "real_vector",
+    "signed_fraction",
     "simplex",
+    "stability",
     "success_probability",
     "unit_interval",
 ]
@@ -162,6 +164,8 @@ nonnegative = Constraint("nonnegative", lambda x: x >= 0)
 unit_interval = Constraint("in the interval [0, 1]", lambda x: (x >= 0) & (x <= 1))
 open_unit_interval = Constraint("strictly between 0 and 1", lambda x: (x > 0) & (x < 1))
 success_probability = Constraint("in the interval (0, 1]", lambda x: (x > 0) & (x <= 1))
+signed_fraction = Constraint("in the interval [-1, 1]", lambda x: (x >= -1) & (x <= 1))
+stability = Constraint("in the interval (0, 2]", lambda x: (x > 0) & (x <= 2))
 boolean = Constraint("0 or 1", lambda x: (x == 0) | (x == 1))
 positive_vector = Constraint("a vector of positive numbers", lambda x: jnp.all(x > 0, axis=-1), 1)
 real_vector = Constraint("a vector of real numbers", lambda x: ~jnp.any(jnp.isnan(x), axis=-1), 1)

@@ -1,11 +1,14 @@
 """Kullback-Leibler divergences: the table of closed forms, and the Monte Carlo estimate."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import i0e, i1e
 
+import repara.distributions.kl_bounded
 import repara.distributions.kl_discrete
 import repara.distributions.kl_gamma
 import repara.distributions.kl_scalars  # noqa: F401 (its import enters its forms into the table)
@@ -13,6 +16,10 @@ from repara.distributions.base import Distribution, _at_least_32
 from repara.distributions.independent import Independent
 from repara.distributions.kl_table import _TABLE, _closed_form
 from repara.distributions.multivariate_normal import MultivariateNormal, _solve
+from repara.distributions.normal import Normal
+from repara.distributions.transformed import Transformed
+from repara.distributions.truncated import Truncated
+from repara.distributions.truncated_normal import TruncatedNormal
 from repara.distributions.von_mises import VonMises
 from repara.distributions.von_mises_fisher import VonMisesFisher
 from repara.special import von_mises_fisher_log_normalizer
@@ -32,6 +39,10 @@ def kl_divergence(q: Distribution, p: Distribution) -> jax.Array:
     Returns:
       The divergence in nats, nonnegative, of the broadcast batch shape.
 
+    Two `Transformed` have that of their bases if their bijector is one and the same, and a
+    truncated distribution has one to its base if that is the same. Traced parameters must be the
+    same array, not only equal: the derivative in those of one alone would be lost.
+
     Raises:
       NotImplementedError: there is no closed form for this pair; `monte_carlo_kl` estimates it.
       ValueError: the event shapes differ.
@@ -46,6 +57,7 @@ def kl_divergence(q: Distribution, p: Distribution) -> jax.Array:
             f"kl_divergence: event shapes differ: {type(q).__name__} has {q.event_shape}, "
             f"{type(p).__name__} has {p.event_shape}"
         )
+    _require_shared(q, p)
     batch = jnp.broadcast_shapes(q.batch_shape, p.batch_shape)
     with jax.numpy_dtype_promotion("standard"):
         dtype = jnp.promote_types(q.dtype, p.dtype)
@@ -56,12 +68,47 @@ def kl_divergence(q: Distribution, p: Distribution) -> jax.Array:
 
 def _kl(q: Distribution, p: Distribution) -> jax.Array:
     closed_form = _TABLE.get((type(q), type(p)))
+    if isinstance(q, Truncated) and type(q.base) is type(p):
+        closed_form = _truncated_base
     if closed_form is None:
         raise NotImplementedError(
             f"no closed form of KL({type(q).__name__} || {type(p).__name__}): "
             "estimate it with repara.monte_carlo_kl"
         )
     return closed_form(q, p)
+
+
+def _require_shared(q: Distribution, p: Distribution) -> None:
+    """Raises where there is a closed form only if q and p have a part in common, and they have not.
+
+    Asked of the distributions as given: what is made ready for the methods is no longer the same.
+    """
+    pair = type(q), type(p)
+    if isinstance(q, (Independent, Transformed)) and pair[0] is pair[1]:
+        _require_shared(q.base, p.base)  # type: ignore[attr-defined]
+        ours, theirs = (d.bijector if isinstance(d, Transformed) else () for d in (q, p))
+        what = "the bijector"
+    elif isinstance(q, Truncated) and type(p) is type(q.base):
+        ours, theirs, what = q.base, p, "the base"
+    elif isinstance(q, TruncatedNormal) and isinstance(p, Normal):
+        ours, theirs, what = (q.loc, q.scale), (p.loc, p.scale), "its loc and scale"
+    else:
+        return
+    leaves = [jax.tree.leaves(part) for part in (ours, theirs)]
+    first, second = (jax.tree.structure(part) for part in (ours, theirs))
+    same = first == second  # type: ignore[operator]
+    if not (same and all(_is_same(a, b) for a, b in zip(*leaves, strict=True))):
+        raise NotImplementedError(
+            f"no closed form of KL({pair[0].__name__} || {pair[1].__name__}) unless {what} "
+            "is one and the same: estimate it with repara.monte_carlo_kl"
+        )
+
+
+def _is_same(a: jax.Array, b: jax.Array) -> bool:
+    if a is b:
+        return True
+    traced = isinstance(a, jax.core.Tracer) or isinstance(b, jax.core.Tracer)
+    return not traced and np.array_equal(a, b)
 
 
 def monte_carlo_kl(
@@ -128,6 +175,41 @@ def _square_root(q: MultivariateNormal) -> jax.Array:
         return jnp.tril(q.scale_tril)
     eye = jnp.eye(q.event_shape[0], dtype=q.loc.dtype)
     return q.scale_diag[..., None] * eye.reshape((1,) * (q.scale_diag.ndim - 1) + eye.shape)
+
+
+@_closed_form(Independent, MultivariateNormal)
+@_closed_form(MultivariateNormal, Independent)
+def _independent_mvn(q: Any, p: Any) -> jax.Array:
+    return _mvn_mvn(_as_mvn(q), _as_mvn(p))
+
+
+def _as_mvn(q: Independent | MultivariateNormal) -> MultivariateNormal:
+    if isinstance(q, MultivariateNormal):
+        return q
+    if not isinstance(q.base, Normal):
+        raise NotImplementedError(
+            f"no closed form of KL between Independent {type(q.base).__name__} and "
+            "MultivariateNormal: estimate it with repara.monte_carlo_kl"
+        )
+    d = q.event_shape[-1]
+    loc, scale = (jnp.broadcast_to(x, (*x.shape[:-1], d)) for x in (q.base.loc, q.base.scale))
+    return MultivariateNormal._unflatten((), (loc, None, scale))
+
+
+def _truncated_base(q: Truncated, p: Distribution) -> jax.Array:
+    return -jnp.log(q._mass())
+
+
+@_closed_form(TruncatedNormal, Normal)
+def _truncated_normal_normal(q: TruncatedNormal, p: Normal) -> jax.Array:
+    # log q(x) - log p(x) is the same everywhere in the interval.
+    inside = jax.lax.stop_gradient(jnp.clip(q.loc, q.low, q.high))
+    return q._log_prob(inside) - p._log_prob(inside)
+
+
+@_closed_form(Transformed, Transformed)
+def _transformed_transformed(q: Transformed, p: Transformed) -> jax.Array:
+    return _kl(q.base, p.base)
 
 
 @_closed_form(VonMises, VonMises)

@@ -58,6 +58,13 @@ def _split(a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     return large, jnp.where(large, 1.0, a), jnp.where(large, a, _LARGE)
 
 
+def _log_half_step(a: jax.Array) -> jax.Array:
+    """log(Gamma(a + 1/2) / (Gamma(a) sqrt(a))), negative."""
+    large, small, big = _split(a)
+    direct = gammaln(small + 0.5) - gammaln(small) - 0.5 * jnp.log(small)
+    return jnp.where(large, _odd_series(_HALF_STEP, big), direct)
+
+
 def _log_density(a: jax.Array, y: jax.Array) -> jax.Array:
     """The log-density of the logarithm of a standard gamma variable, a y - e^y - log Gamma(a)."""
     large, small, big = _split(a)
@@ -461,9 +468,7 @@ class Chi(Distribution):
 
     def _log_shrinkage(self) -> jax.Array:
         """log(mean / sqrt(df)), negative."""
-        large, small, big = _split(0.5 * self.df)
-        direct = gammaln(small + 0.5) - gammaln(small) - 0.5 * jnp.log(small)
-        return jnp.where(large, _odd_series(_HALF_STEP, big), direct)
+        return _log_half_step(0.5 * self.df)
 
     def _mean(self) -> jax.Array:
         return jnp.sqrt(self.df) * jnp.exp(self._log_shrinkage())

@@ -19,7 +19,8 @@ def _weighted(weight: jax.Array, difference: jax.Array) -> jax.Array:
 
 
 @_closed_form(Bernoulli, Bernoulli)
-def _bernoulli_bernoulli(q: Bernoulli, p: Bernoulli) -> jax.Array:
+@_closed_form(Bernoulli, Poisson)
+def _bernoulli_bernoulli(q: Bernoulli, p: Bernoulli | Poisson) -> jax.Array:
     one, zero = jnp.ones((), q._probs().dtype), jnp.zeros((), q._probs().dtype)
     mean = q._probs()
     complement = jax.nn.sigmoid(-q.logits) if q.probs is None else 1 - mean
@@ -51,6 +52,15 @@ def _categorical_categorical(
 @_closed_form(Poisson, Poisson)
 def _poisson_poisson(q: Poisson, p: Poisson) -> jax.Array:
     return xlogy(q.rate, q.rate) - xlogy(q.rate, p.rate) - (q.rate - p.rate)
+
+
+@_closed_form(Poisson, Bernoulli)
+@_closed_form(Poisson, Binomial)
+def _poisson_bounded(q: Poisson, p: Bernoulli | Binomial) -> jax.Array:
+    # q has values that p has not, unless it has none but 0.
+    at_zero = -p._log_prob(jnp.zeros_like(q.rate))
+    nothing = q.rate == 0
+    return jnp.where(nothing | jnp.isnan(q.rate + at_zero), at_zero + 0 * q.rate, jnp.inf)
 
 
 @_closed_form(Geometric, Geometric)

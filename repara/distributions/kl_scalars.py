@@ -10,12 +10,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from repara.distributions.beta import Beta
 from repara.distributions.cauchy import Cauchy
 from repara.distributions.continuous_bernoulli import ContinuousBernoulli
 from repara.distributions.exponential import Exponential, Weibull
 from repara.distributions.extreme_value import Gumbel
+from repara.distributions.gamma import Chi2, Gamma
 from repara.distributions.half_normal import HalfNormal
 from repara.distributions.kl_table import _closed_form
+from repara.distributions.kumaraswamy import Kumaraswamy
 from repara.distributions.laplace import Laplace
 from repara.distributions.log_normal import LogitNormal, LogNormal
 from repara.distributions.normal import Normal
@@ -158,8 +161,8 @@ def _pareto_normal(q: Pareto, p: Normal) -> jax.Array:
 
 
 def _within(q: Uniform, valid: jax.Array, value: jax.Array) -> jax.Array:
-    """The value where the support of p covers that of q, infinity elsewhere, NaN where q is."""
-    return jnp.where(valid | jnp.isnan(q.low + q.high), value, jnp.inf)
+    """The value where the support of p covers that of q, infinity elsewhere, NaN where one is."""
+    return jnp.where(valid | jnp.isnan(q.low + q.high + value), value, jnp.inf)
 
 
 @_closed_form(Uniform, Uniform)
@@ -259,10 +262,10 @@ def _infinite(q: Any, p: Any) -> jax.Array:
 
 
 _REAL: tuple[type, ...] = (Normal, Laplace, Gumbel, Cauchy)
-_PARTIAL: tuple[type, ...] = (Exponential, Pareto, Uniform, ContinuousBernoulli, HalfNormal)
-_BOUNDED: tuple[type, ...] = (Uniform, ContinuousBernoulli)
-_WIDER = [(q, p) for q in _REAL for p in _PARTIAL]
-_WIDER += [(q, p) for q in (Exponential, Pareto) for p in _BOUNDED]
-_WIDER += [(q, Pareto) for q in (Exponential, ContinuousBernoulli)]
+_HALF: tuple[type, ...] = (Exponential, Gamma, Chi2, HalfNormal, Weibull)
+_BOUNDED: tuple[type, ...] = (Uniform, ContinuousBernoulli, Beta, Kumaraswamy)
+_WIDER = [(q, p) for q in _REAL for p in (*_HALF, Pareto, *_BOUNDED)]
+_WIDER += [(q, p) for q in (*_HALF, Pareto) for p in _BOUNDED]
+_WIDER += [(q, Pareto) for q in (*_HALF, ContinuousBernoulli, Beta, Kumaraswamy)]
 for _q, _p in _WIDER:
     _closed_form(_q, _p)(_infinite)

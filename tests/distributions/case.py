@@ -25,6 +25,7 @@ class Case(NamedTuple):
       reference_error: the relative error of the reference itself, where it is above 1e-12.
       accuracy: the relative error in float64 that the special functions behind it state, where it
         is above the rounding of float64.
+      density: whether it has a `log_prob`.
       slow: whether its programs take more than ten seconds to compile; see conftest.py.
     """
 
@@ -39,6 +40,7 @@ class Case(NamedTuple):
     condition: float = 1.0
     reference_error: float = 0.0
     accuracy: float = 0.0
+    density: bool = True
     slow: bool = False
 
     @property

@@ -58,6 +58,21 @@ def parameters_of(case, dtype):
     return {k: jnp.asarray(np.asarray(v, dtype)) for k, v in case.parameters.items()}
 
 
+def density(case, q, z):
+    """The log-density, or zeros where the family has none."""
+    if case.density:
+        return q.log_prob(z)
+    return jnp.zeros(z.shape[: z.ndim - len(q.event_shape)], z.dtype)
+
+
+def pair(case, q, key, shape, **source):
+    """A sample and its log-density, or zeros where the family has none."""
+    if case.density:
+        return q.rsample_and_log_prob(key, shape, **source)
+    z = q.rsample(key, shape, **source)
+    return z, density(case, q, z)
+
+
 def mechanics(case):
     """What a draw of each kind gives; with it, the list that grows by one at every trace."""
     traces: list[None] = []
@@ -66,10 +81,10 @@ def mechanics(case):
         traces.append(None)
         q = case.make(**parameters, **case.static)
         z = q.sample(key, SHAPE)
-        slopes = jax.grad(lambda z: jnp.sum(q.log_prob(z)))(z) if q.has_rsample else z
+        slopes = jax.grad(lambda z: jnp.sum(density(case, q, z)))(z) if q.has_rsample else z
         out: dict[str, Any] = {
             "sample": z,
-            "log_prob": q.log_prob(z),
+            "log_prob": density(case, q, z),
             "slopes": slopes,
             "support": q.support.check(z),
             "stopped": jax.grad(lambda q: jnp.sum(q.sample(key, SHAPE) ** 2))(q),
@@ -77,13 +92,12 @@ def mechanics(case):
         if q.has_rsample:
             eps = q.noise(key, SHAPE)
             z, dz = jax.jvp(q.transform, (eps,), (jnp.ones_like(eps),))
-            pair = q.rsample_and_log_prob(key, SHAPE)
             out |= {
                 "noise": eps,
                 "transform": z,
                 "stretch": dz,
                 "rsample": q.rsample(key, SHAPE),
-                "pair": pair,
+                "pair": pair(case, q, key, SHAPE),
                 "inverse": if_any(lambda: q.inverse(z)),
                 "passed": jax.grad(lambda q: jnp.sum(q.rsample(key, SHAPE) ** 2))(q),
             }
@@ -91,10 +105,10 @@ def mechanics(case):
             low = case.make(**sixteen_bit, **case.static)
             lifted = jax.tree.map(lambda x: x.astype("float32"), low)
             out["low"] = low.sample(key, SHAPE)
-            out["low_log_prob"] = low.log_prob(out["low"])
+            out["low_log_prob"] = density(case, low, out["low"])
             out["lifted"] = lifted.sample(key, SHAPE)
             stacked = jax.tree.map(lambda x: jnp.stack([x, x]), q)
-            out["mapped"] = jax.vmap(lambda q: q.log_prob(out["sample"]))(stacked)[1]
+            out["mapped"] = jax.vmap(lambda q: density(case, q, out["sample"]))(stacked)[1]
             out["carried"], _ = jax.lax.scan(lambda q, _: (q, None), q, None, length=2)
         return out
 
@@ -164,13 +178,13 @@ def derivatives(case):
             def sums(t):
                 q, noise = moved(t)
                 z = q.transform(noise)
-                return jnp.stack([jnp.sum(weights * z), jnp.sum(log_weights * q.log_prob(z0))])
+                log_q = density(case, q, z0)
+                return jnp.stack([jnp.sum(weights * z), jnp.sum(log_weights * log_q)])
 
             def totals(t):
                 q, noise = moved(t)
-                z, log_q = q.rsample_and_log_prob(
-                    jax.random.key(0), eps.shape[:1], source=held(noise)
-                )
+                source = held(noise)
+                z, log_q = pair(case, q, jax.random.key(0), eps.shape[:1], source=source)
                 one_to_one = if_any(lambda: q.inverse(z)) is not None
                 cdf = if_any(lambda: q.cdf(z)) if one_to_one else None
                 return jnp.sum(log_weights * log_q), cdf

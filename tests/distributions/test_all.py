@@ -59,7 +59,8 @@ def test_mechanics(case, dtype):
     for other in [(), (5,)]:
         drawn = jax.eval_shape(lambda q, s=other: q.sample(jax.random.key(0), s), q)
         assert drawn.shape == other + batch + event
-        assert jax.eval_shape(lambda q, z: q.log_prob(z), q, drawn).shape == other + batch
+        log_q = jax.eval_shape(lambda q, z: programs.density(case, q, z), q, drawn)
+        assert log_q.shape == other + batch
 
     assert all(np.all(g == 0) for g in jax.tree.leaves(out["stopped"]))
     if q.has_rsample:
@@ -105,7 +106,7 @@ def test_mechanics(case, dtype):
         value = jnp.asarray(np.broadcast_to(np.asarray(bad, dtype), parameters[name].shape))
         poisoned = program({**parameters, name: value}, key, low)
         # The batch members with a bad parameter are poisoned, and there is at least one.
-        for what in ("sample", "log_prob"):
+        for what in ("sample", "log_prob") if case.density else ("sample",):
             assert bool(jnp.any(jnp.isnan(poisoned[what]))), (name, what)
         if q.has_rsample:
             np.testing.assert_array_equal(poisoned["noise"], out["noise"])
@@ -129,6 +130,12 @@ def test_eager(case):
             q.log_prob(np.zeros((q.batch_shape[-1] + 1, *q.event_shape), "f"))
     with pytest.raises(AttributeError, match="immutable"):
         q.loc = 1.0
+
+    if not case.density:
+        z = jnp.zeros(q.batch_shape + q.event_shape)
+        for call in (lambda: q.log_prob(z), lambda: q.rsample_and_log_prob(jax.random.key(0))):
+            with pytest.raises(NotImplementedError, match="has no closed form of its log-density"):
+                call()
 
     for name, bad in case.bad.items():
         parameters = {k: np.asarray(v, "float32") for k, v in case.parameters.items()}

@@ -1,0 +1,162 @@
+"""The generalized normal distribution: its quantile as a function of normal noise, and its CDF.
+
+The density is exp(-|x|^p) / (2 Gamma(1 + a)), a = 1 / p, so that |z|^p is a gamma variate of
+concentration a whose distribution function is P = erf(|eps| / sqrt 2). With the functions fitted
+in `repara.special.gamma`, v = P^p and m = -log(1 - v),
+
+    z = sign(eps) P (m / v)^a exp(a R(m, a))
+
+which is linear in eps about 0 for every p, without a power that underflows.
+"""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from repara.special import _gamma_coefficients as fitted
+from repara.special.elementary import log1p_over
+from repara.special.elementwise import as_floats, by_dtype, pointwise
+from repara.special.gamma import _mass, _tails
+from repara.special.normal import _log_ndtr, _ndtri_exp
+from repara.special.polynomial import horner_rows
+
+_LEAST_POWER = 0.125  # the range of the fits: concentrations up to 8
+
+
+def generalized_normal_quantile(eps: ArrayLike, power: ArrayLike) -> Array:
+    """A generalized normal variate of scale 1 from standard-normal noise, by inversion of its CDF.
+
+        (1 + sign(z) P(1 / p, |z|^p)) / 2 = Phi(eps)
+
+    with p the power and P(a, .) the regularized lower incomplete gamma function.
+
+    Args:
+        eps: Standard-normal noise; any shape that broadcasts with the power. In [-6, 6] for float32
+            and [-8.5, 8.5] for float64, outside NaN, but -inf and inf, which give themselves.
+        power: p, at least 1/8; 1 is the Laplace distribution, 2 a normal one of variance 1/2, and
+            the limit for large p is uniform on [-1, 1].
+
+    Returns:
+        The values, of the broadcast shape and the common dtype; odd in eps. Relative errors are
+        below 4 eps (1 + condition number) in float32 and 1e-11 in float64, but up to 2% in float32
+        for powers below 1 where |eps| is below 1e-15. NaN where the power is below 1/8. Derivatives
+        in both arguments, as many as the function has: at eps = 0 the second one in eps exists for
+        powers above 1, and is 0.
+
+    Raises:
+        TypeError: If the common dtype is neither float32 nor float64.
+        ValueError: If the shapes do not broadcast.
+
+    Example:
+        >>> z = generalized_normal_quantile(jnp.array([-1.0, 0.0, 1.0]), 2.0)  # eps / sqrt(2)
+        >>> [round(float(v), 4) + 0.0 for v in z]
+        [-0.7071, 0.0, 0.7071]
+    """
+    return _quantile(*as_floats("generalized_normal_quantile", eps, power))
+
+
+def generalized_normal_normal_score(z: ArrayLike, power: ArrayLike) -> Array:
+    """The noise that `generalized_normal_quantile` makes z of: its inverse in eps.
+
+        eps with Phi(eps) = (1 + sign(z) P(1 / p, |z|^p)) / 2
+
+    Args:
+        z: Any real number; any shape that broadcasts with the power.
+        power: As in `generalized_normal_quantile`.
+
+    Returns:
+        The values, of the broadcast shape and the common dtype; odd in z, right to rounding near 0
+        and in the tails.
+
+    Raises:
+        TypeError: If the common dtype is neither float32 nor float64.
+        ValueError: If the shapes do not broadcast.
+
+    Example:
+        >>> z = generalized_normal_quantile(0.5, 3.0)
+        >>> round(float(generalized_normal_normal_score(z, 3.0)), 4)
+        0.5
+    """
+    return _score(*as_floats("generalized_normal_normal_score", z, power))
+
+
+def _folded(eps: Array) -> tuple[Array, Array]:
+    """P = erf(|eps| / sqrt 2), and its logarithm where that has derivatives; for eps >= 0."""
+    far = eps > 1
+    near = jax.lax.erf(math.sqrt(0.5) * jnp.where(far, 1.0, eps))
+    log_rest = math.log(2) + _log_ndtr(-jnp.where(far, eps, 1.0))
+    # far below any noise that is drawn; the square of its inverse does not overflow
+    least = float(jnp.finfo(eps.dtype).tiny) ** 0.4
+    log_near = jnp.log(jnp.where(near > least, near, least))
+    return (
+        jnp.where(far, -jnp.expm1(log_rest), near),
+        jnp.where(far, jnp.log1p(-jnp.exp(log_rest)), log_near),
+    )
+
+
+def _of_size(eps: Array, p: Array) -> Array:
+    """The quantile for eps >= 0."""
+    a = 1 / p
+    share, log_share = _folded(eps)
+    x = -p * log_share
+    v, m = jnp.exp(-x), _mass(x)
+    low = v < 0.5
+    series = log1p_over(-jnp.where(low, v, 0.0))
+    log_growth = jnp.log(jnp.where(low, series, m / jnp.where(low, 1.0, v)))
+    rows = by_dtype(a, fitted.SMALL_FLOAT32, fitted.SMALL_FLOAT64)
+    tau = 2 / by_dtype(a, fitted.TAU_FLOAT32, fitted.TAU_FLOAT64) * (m / (m + 8)) - 1
+    b = 2 / by_dtype(a, fitted.B_FLOAT32, fitted.B_FLOAT64) * jnp.log(1 + a) - 1
+    return share * jnp.exp(a * (log_growth + horner_rows(rows, tau, b)))
+
+
+@pointwise
+def _quantile(eps: Array, p: Array) -> Array:
+    eps, p = jnp.broadcast_arrays(eps, p)
+    bound = by_dtype(eps, fitted.NOISE_FLOAT32, fitted.NOISE_FLOAT64)
+    valid = (p >= _LEAST_POWER) & (p < jnp.inf)
+    inside = valid & (eps <= bound) & (eps >= -bound)
+    e = jnp.where(inside, eps, 0.0)
+    size = _of_size(jnp.where(e < 0, -e, e), jnp.where(inside, p, 1.0))
+    z = jnp.where(e < 0, -size, size)
+    beyond = jnp.where(valid & (jnp.abs(eps) == jnp.inf), eps, jnp.nan)
+    return jnp.where(inside, z, beyond)
+
+
+# P(a, x) = x^a / Gamma(1 + a) sum_k (-x)^k / (k! (1 + k / a)), DLMF 8.7.1: for x < 1/4 cut where
+# the next term is below rounding.
+_SERIES = 12
+
+
+def _sized_score(z: Array, p: Array) -> Array:
+    """The score for z >= 0."""
+    a = 1 / p
+    least = float(jnp.finfo(z.dtype).tiny)
+    x = jnp.where(z > least, jnp.exp(p * jnp.log(jnp.where(z > least, z, 1.0))), 0.0)
+    near = x < 0.25
+    small = jnp.where(near, x, 0.0)
+    total = term = jnp.ones_like(x)
+    for k in range(1, by_dtype(x, 7, _SERIES)):
+        term = term * (-small / k)
+        total = total + term / (1 + k * p)
+    series = jnp.where(near, z, 0.5) * jnp.exp(-jax.lax.lgamma(1 + a)) * total
+    _, lower, upper = _tails(a, jnp.where(near, 1.0, x))
+    central = near | (lower < -math.log(2))
+    share = jnp.where(near, series, jnp.exp(jnp.where(central, lower, -1.0)))
+    middle = math.sqrt(2) * jax.lax.erf_inv(jnp.where(central, share, 0.5))
+    outer = -_ndtri_exp(jnp.where(central, -1.0, upper) - math.log(2))
+    return jnp.where(central, middle, outer)
+
+
+@pointwise
+def _score(z: Array, p: Array) -> Array:
+    z, p = jnp.broadcast_arrays(z, p)
+    valid = (p >= _LEAST_POWER) & (p < jnp.inf)
+    inside = valid & (jnp.abs(z) < jnp.inf)
+    size = _sized_score(jnp.where(inside, jnp.where(z < 0, -z, z), 0.0), jnp.where(valid, p, 1.0))
+    eps = jnp.where(z < 0, -size, size)
+    return jnp.where(valid, jnp.where(inside, eps, z), jnp.nan)

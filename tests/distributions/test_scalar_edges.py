@@ -1,0 +1,207 @@
+"""Scalar families where other libraries give NaN, zero or biased gradients, in float32."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+
+import repara as rp
+from tests.distributions.programs import compiled
+
+# What an i.i.d. source draws nearly always; both ends are probabilities of 3e-7.
+EPS = np.linspace(-5, 5, 101).astype("float32")
+U = np.linspace(0.005, 0.995, 100).astype("float32")
+
+
+def value_and_slope(make, parameter, noise):
+    """Samples of make(parameter) at each noise and their derivatives in the parameter."""
+
+    def program(parameter, noise):
+        return jax.vmap(
+            jax.value_and_grad(lambda p, e: make(p).transform(e)), (None, 0)
+        )(parameter, noise)  # fmt: skip
+
+    out = compiled(program)(jnp.float32(parameter), noise)
+    return [np.asarray(v, "float64") for v in out]
+
+
+@pytest.mark.parametrize("a", [1e-3, 1e-2])
+def test_gamma_of_small_concentration(a):
+    """log z = log(Gamma(a + 1) Phi(eps)) / a: no NaN, and zero only where z underflows."""
+    z, slope = value_and_slope(lambda a: rp.Gamma(a, 1.0), a, EPS)
+    log_z = (scipy.special.gammaln(1 + a) + scipy.stats.norm.logcdf(EPS)) / a
+    near = log_z < np.log(1e-3)
+    exact = np.exp(log_z)
+    by_log = -log_z / a + scipy.special.digamma(1 + a) / a
+    seen = near & (log_z > -80)
+    assert np.all(np.isfinite(z) & np.isfinite(slope))
+    np.testing.assert_allclose(z[near & ~seen], 0, atol=1e-34)
+    assert np.all(slope[~near] > 0)
+    # relative: rounding of log Phi / a, and z / (a + 1) that the first term leaves out
+    bound = 4e-7 / a * (1 + np.abs(scipy.stats.norm.logcdf(EPS))) + 2 * exact
+    assert np.all(np.abs(z - exact)[seen] <= (bound * exact)[seen])
+    assert np.all(np.abs(slope - exact * by_log)[seen] <= (4 * bound * exact * by_log)[seen])
+    # The logarithm has the gradient everywhere.
+    y, slope = value_and_slope(lambda a: rp.ExpGamma(a, 1.0), a, EPS)
+    np.testing.assert_allclose(y[near], log_z[near], rtol=1e-5, atol=2e-3)
+    np.testing.assert_allclose(slope[near], by_log[near], rtol=2e-3)
+
+
+def test_inverse_gamma_of_small_concentration():
+    """No NaN: infinite only where the value is beyond the largest number."""
+    z, slope = value_and_slope(lambda a: rp.InverseGamma(a, 1.0), 0.01, EPS)
+    log_z = -(scipy.special.gammaln(1.01) + scipy.stats.norm.logcdf(-EPS)) / 0.01
+    assert not np.any(np.isnan(z) | np.isnan(slope))
+    np.testing.assert_array_equal(np.isinf(z), log_z > np.log(np.finfo("float32").max))
+    assert np.all(np.isfinite(slope[log_z < 70]) & (slope[log_z < 70] < 0))
+
+
+@pytest.mark.slow
+def test_student_t_of_few_degrees_of_freedom():
+    """Right wherever the value is a number of float32, below the documented range too."""
+    eps = EPS[np.abs(EPS) > 0.05]
+    for df in (0.05, 0.3):
+        z, slope = value_and_slope(lambda d: rp.StudentT(d, 0.0, 1.0), df, eps)
+        with np.errstate(all="ignore"):
+            exact = np.sign(eps) * scipy.stats.t.isf(scipy.stats.norm.sf(np.abs(eps)), df)
+        seen = np.abs(exact) < 1e30
+        np.testing.assert_allclose(z[seen], exact[seen], rtol=2e-4)
+        assert np.all(np.isfinite(slope[seen]))
+        assert np.all(slope[seen] * eps[seen] < 0)
+
+
+@pytest.mark.slow
+def test_beta_of_small_concentrations():
+    z, slope = value_and_slope(lambda a: rp.Beta(a, 0.01), 0.01, EPS)
+    assert np.all(np.isfinite(z) & np.isfinite(slope) & (slope >= 0))
+    y, slope = value_and_slope(lambda a: _Logit(a), 0.01, EPS)
+    assert np.all(np.isfinite(y) & np.isfinite(slope) & (slope > 0))
+
+
+class _Logit:
+    """What the samples of a beta distribution round from."""
+
+    def __init__(self, a):
+        self.a = a
+
+    def transform(self, eps):
+        return rp.special.logit_beta_quantile(eps, self.a, 0.01)
+
+
+def test_von_mises_uniform_and_narrow():
+    """F = (pi + z + k sin z) / (2 pi) to first order in k; eps / sqrt(k) for large k."""
+    z, slope = value_and_slope(lambda k: rp.VonMises(0.0, k), 0.0, EPS)
+    np.testing.assert_allclose(slope, -np.sin(z), rtol=1e-4, atol=1e-6)
+    z, slope = value_and_slope(lambda k: rp.VonMises(0.0, k), 1e8, EPS)
+    np.testing.assert_allclose(z, 1e-4 * EPS, rtol=1e-5)
+    np.testing.assert_allclose(slope, -0.5e-12 * EPS, rtol=1e-4)
+
+
+def test_relaxed_bernoulli_of_low_temperature():
+    """z = sigmoid(x / T): dz/dx = z (1 - z) / T, finite where z rounds to 0 or 1."""
+
+    def make(x):
+        return rp.RelaxedBernoulli(0.01, logits=x)
+
+    z, slope = value_and_slope(make, 0.3, U)
+    x = (0.3 + np.log(U.astype("float64")) - np.log1p(-U.astype("float64"))) / 0.01
+    np.testing.assert_allclose(z, scipy.special.expit(x), atol=2e-4)
+    exact = scipy.special.expit(x) * scipy.special.expit(-x) / 0.01
+    np.testing.assert_allclose(slope, exact, atol=2e-2, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("make", "first", "second"),
+    [
+        # With z the sample at 0: expm1(c z) / c = z + c z^2 / 2 + c^2 z^3 / 6.
+        (lambda c: rp.GeneralizedPareto(0.0, 1.0, c), lambda z: z**2 / 2, lambda z: z**3 / 3),
+        (lambda c: rp.GeneralizedExtremeValue(0.0, 1.0, c), lambda z: z**2 / 2,
+         lambda z: z**3 / 3),
+        # log1p(u expm1(l)) / l = u + l u (1 - u) / 2 + l^2 u (1 - u) (1 - 2 u) / 6
+        (lambda x: rp.ContinuousBernoulli(logits=x), lambda u: u * (1 - u) / 2,
+         lambda u: u * (1 - u) * (1 - 2 * u) / 3),
+        # and l = 4 (p - 1/2) + O((p - 1/2)^3)
+        (lambda d: rp.ContinuousBernoulli(probs=0.5 + d), lambda u: 2 * u * (1 - u),
+         lambda u: 16 * u * (1 - u) * (1 - 2 * u) / 3),
+    ],
+    ids=["generalized_pareto", "generalized_extreme_value", "logits", "probs"],
+)  # fmt: skip
+def test_removable_singularities(make, first, second):
+    """The derivatives at 0, which others take to be zero."""
+
+    @compiled
+    def program(x):
+        def along(f):
+            return lambda x: jax.jvp(f, (x,), (jnp.ones_like(x),))
+
+        (z, by_first), (_, by_second) = along(along(lambda x: make(x).transform(U)))(x)
+        return z, by_first, by_second
+
+    z, by_first, by_second = (np.asarray(v, "float64") for v in program(jnp.float32(0)))
+    np.testing.assert_allclose(by_first, first(z), rtol=4e-6, atol=1e-6)
+    np.testing.assert_allclose(by_second, second(z), rtol=2e-5, atol=2e-6)
+
+
+def test_truncated_normal_twenty_scales_out():
+    """d mean / d loc is the variance over scale^2, here 0.00247; others have 1 or NaN."""
+    eps = rp.noise.stratified(jax.random.key(0), (4096,), (), "normal", jnp.float32)
+    z, slope = value_and_slope(lambda m: rp.TruncatedNormal(m, 1.0, 20.0, 21.0), 0.0, eps)
+    assert np.all((z >= 20) & (z <= 21))
+    assert len(np.unique(z)) > 3000
+    # Mean and variance by quadrature of the density.
+    t = (np.arange(20_000) + 0.5) / 20_000
+    p = np.exp(-20 * t - t * t / 2)
+    mean = np.sum(p * t) / np.sum(p)
+    variance = np.sum(p * (t - mean) ** 2) / np.sum(p)
+    assert abs(z.mean() - 20 - mean) < 2e-5
+    np.testing.assert_allclose(slope.mean(), variance, rtol=5e-3)
+
+
+def test_inverse_gaussian_is_unbiased():
+    """E z is the mean itself: a slope of 1 and no curvature, where others have 1.06 to 1.3."""
+    n = 1 << 14
+    eps = rp.noise.stratified(jax.random.key(1), (n,), (1,), "normal", jnp.float32)
+
+    @compiled
+    def program(m, eps):
+        def along(f):
+            return lambda m: jax.jvp(f, (m,), (jnp.ones_like(m),))
+
+        f = along(along(lambda m: rp.InverseGaussian(m, 1.0).transform(eps)))
+        (_, first), (_, second) = f(m)
+        return first, second
+
+    first, second = (np.asarray(v, "float64") for v in program(jnp.array([0.3, 0.9, 3.0]), eps))
+    for values, exact in ((first, 1.0), (second, 0.0)):
+        # one standard error of independent draws: those of strata are far nearer
+        error = values.std(0) / np.sqrt(n)
+        assert np.all(error < 0.06)
+        assert np.all(np.abs(values.mean(0) - exact) < error)
+
+
+def test_student_t_of_many_degrees_of_freedom():
+    """Peak and entropy to rounding where differences of log Gamma and digamma have no digits."""
+    df = np.asarray([0.3, 5.0, 1e3, 1e6], "float32")
+    q = rp.StudentT(df, 0.0, 2.0)
+    exact = scipy.stats.t(df.astype("float64"), 0.0, 2.0)
+    np.testing.assert_allclose(q.log_prob(0.3), exact.logpdf(np.float32(0.3)), rtol=2e-6)
+    # The entropy of scipy loses its digits itself: the limit is that of the normal.
+    np.testing.assert_allclose(q.entropy()[:3], exact.entropy()[:3], rtol=2e-6)
+    normal = 0.5 * np.log(2 * np.pi * np.e) + np.log(2)
+    np.testing.assert_allclose(q.entropy()[3], normal, rtol=2e-6)
+
+
+def test_generalized_normal_nearly_uniform():
+    """dz/dp of z = P (1 + ...): finite and odd at power 50, where others have NaN."""
+    z, slope = value_and_slope(lambda p: rp.GeneralizedNormal(0.0, 1.0, p), 50.0, EPS)
+    assert np.all(np.isfinite(z) & np.isfinite(slope))
+    np.testing.assert_allclose(z + z[::-1], 0, atol=1e-6)
+    np.testing.assert_allclose(slope + slope[::-1], 0, atol=1e-6)
+    # Inside, z = Gamma(1 + 1/p) erf(eps / sqrt 2) to the power z^50 / 51.
+    share = scipy.special.erf(EPS.astype("float64") / np.sqrt(2))
+    inner = np.abs(share) < 0.6
+    by_power = -scipy.special.gamma(1.02) * scipy.special.digamma(1.02) / 2500 * share
+    np.testing.assert_allclose(z[inner], scipy.special.gamma(1.02) * share[inner], rtol=1e-6)
+    np.testing.assert_allclose(slope[inner], by_power[inner], rtol=1e-4, atol=1e-9)

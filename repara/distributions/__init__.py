@@ -8,11 +8,13 @@ from repara.distributions.categorical import Categorical, OneHotCategorical
 from repara.distributions.cauchy import Cauchy, HalfCauchy, WrappedCauchy
 from repara.distributions.continuous_bernoulli import ContinuousBernoulli
 from repara.distributions.counts import Binomial, Geometric, NegativeBinomial, Poisson
+from repara.distributions.dirichlet import Dirichlet
 from repara.distributions.discretized_logistic import DiscretizedLogistic
 from repara.distributions.divergences import kl_divergence, monte_carlo_kl
 from repara.distributions.exponential import Exponential, Gompertz, Rayleigh, Weibull
 from repara.distributions.extreme_value import Frechet, GeneralizedExtremeValue, Gumbel
 from repara.distributions.gamma import Chi, Chi2, ExpGamma, Gamma, InverseGamma
+from repara.distributions.gaussian_random_walk import GaussianRandomWalk
 from repara.distributions.half_normal import FoldedNormal, HalfNormal
 from repara.distributions.implicit import ImplicitReparameterization
 from repara.distributions.independent import Independent
@@ -20,13 +22,19 @@ from repara.distributions.johnson import JohnsonSU, SinhArcsinh
 from repara.distributions.kumaraswamy import Kumaraswamy
 from repara.distributions.laplace import AsymmetricLaplace, Laplace
 from repara.distributions.levy import Levy, Moyal
+from repara.distributions.lkj import LKJCholesky
 from repara.distributions.log_normal import LogitNormal, LogNormal
 from repara.distributions.logistic import Logistic, LogLogistic, RelaxedBernoulli
 from repara.distributions.logistic_normal import LogisticNormal
-from repara.distributions.mixture import MixtureSameFamily
+from repara.distributions.low_rank_multivariate_normal import LowRankMultivariateNormal
+from repara.distributions.matrix_normal import MatrixNormal
+from repara.distributions.mixture import Mixture, MixtureSameFamily
 from repara.distributions.multivariate_normal import MultivariateNormal
+from repara.distributions.multivariate_student_t import MultivariateStudentT
 from repara.distributions.normal import Normal
 from repara.distributions.pareto import GeneralizedPareto, Pareto
+from repara.distributions.power_spherical import PowerSpherical
+from repara.distributions.projected_normal import ProjectedNormal
 from repara.distributions.relaxed_categorical import (
     ExpRelaxedOneHotCategorical,
     RelaxedOneHotCategorical,
@@ -38,6 +46,7 @@ from repara.distributions.truncated_normal import TruncatedNormal
 from repara.distributions.uniform import LogUniform, Triangular, Uniform
 from repara.distributions.von_mises import VonMises
 from repara.distributions.von_mises_fisher import VonMisesFisher
+from repara.distributions.wishart import InverseWishart, Wishart
 
 __all__ = [
     "AsymmetricLaplace",
@@ -49,6 +58,7 @@ __all__ = [
     "Chi",
     "Chi2",
     "ContinuousBernoulli",
+    "Dirichlet",
     "DiscretizedLogistic",
     "Distribution",
     "ExpGamma",
@@ -57,6 +67,7 @@ __all__ = [
     "FoldedNormal",
     "Frechet",
     "Gamma",
+    "GaussianRandomWalk",
     "GeneralizedExtremeValue",
     "GeneralizedPareto",
     "Geometric",
@@ -67,8 +78,10 @@ __all__ = [
     "ImplicitReparameterization",
     "Independent",
     "InverseGamma",
+    "InverseWishart",
     "JohnsonSU",
     "Kumaraswamy",
+    "LKJCholesky",
     "Laplace",
     "Levy",
     "LogLogistic",
@@ -77,14 +90,20 @@ __all__ = [
     "Logistic",
     "LogisticNormal",
     "LogitNormal",
+    "LowRankMultivariateNormal",
+    "MatrixNormal",
+    "Mixture",
     "MixtureSameFamily",
     "Moyal",
     "MultivariateNormal",
+    "MultivariateStudentT",
     "NegativeBinomial",
     "Normal",
     "OneHotCategorical",
     "Pareto",
     "Poisson",
+    "PowerSpherical",
+    "ProjectedNormal",
     "Rayleigh",
     "RelaxedBernoulli",
     "RelaxedOneHotCategorical",
@@ -98,6 +117,7 @@ __all__ = [
     "VonMises",
     "VonMisesFisher",
     "Weibull",
+    "Wishart",
     "WrappedCauchy",
     "bijectors",
     "constraints",

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import digamma
 from jax.typing import ArrayLike
 
 from repara import noise as noise_lib
@@ -116,9 +115,7 @@ class Dirichlet(Distribution):
 
     def _log_prob_of_logs(self, log_z: jax.Array) -> jax.Array:
         log_mean = jnp.log(self.concentration / self._total())
-        # 0 log 0 = 0 where a concentration is 1.
-        flat = (self.concentration == 1) & (log_z == -jnp.inf)
-        terms = (self.concentration - 1) * (jnp.where(flat, log_mean, log_z) - log_mean)
+        terms = (self.concentration - 1) * (log_z - log_mean)
         return jnp.sum(terms, axis=-1) - self._log_beta_at_mean()
 
     def _total(self) -> jax.Array:
@@ -130,13 +127,9 @@ class Dirichlet(Distribution):
         excess = jnp.sum(log_factorial_excess(a), axis=-1) - log_factorial_excess(total)
         return excess - (a.shape[-1] - 1) * jnp.log(total)
 
-    def _log_beta(self) -> jax.Array:
-        a = self.concentration
-        return self._log_beta_at_mean() + jnp.sum((a - 1) * jnp.log(a / self._total()), axis=-1)
-
-    def _mean_log(self) -> jax.Array:
-        """E log z."""
-        return digamma(self.concentration) - digamma(self._total())
+    def _mean_log_ratio(self) -> jax.Array:
+        """E log z - log E z, negative."""
+        return _digamma_excess(self.concentration) - _digamma_excess(self._total())
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         # Where some coordinates are 0, the density is 0 if one of them has a concentration above 1.
@@ -144,7 +137,9 @@ class Dirichlet(Distribution):
         valid = constraints.simplex.check(z) & ~zero
         nan = jnp.any(jnp.isnan(z), axis=-1)
         safe = jnp.where((valid | nan)[..., None], z, 1 / z.shape[-1])
-        value = self._log_prob_of_logs(jnp.log(safe))
+        # 0 log 0 = 0 where a concentration is 1.
+        flat = (self.concentration == 1) & (safe == 0)
+        value = self._log_prob_of_logs(jnp.log(jnp.where(flat, 0.5, safe)))
         return jnp.where(valid | jnp.isnan(value), value, -jnp.inf)
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -152,7 +147,8 @@ class Dirichlet(Distribution):
         return jnp.exp(log_z), self._log_prob_of_logs(log_z)
 
     def _entropy(self) -> jax.Array:
-        return self._log_beta() - jnp.sum((self.concentration - 1) * self._mean_log(), axis=-1)
+        spread = jnp.sum((self.concentration - 1) * self._mean_log_ratio(), axis=-1)
+        return self._log_beta_at_mean() - spread
 
     def _mean(self) -> jax.Array:
         return self.concentration / self._total()
@@ -165,6 +161,11 @@ class Dirichlet(Distribution):
         inside = jnp.all(self.concentration > 1, axis=-1, keepdims=True)
         above = jnp.where(inside, self.concentration - 1, 1.0)
         return jnp.where(inside, above / jnp.sum(above, axis=-1, keepdims=True), jnp.nan)
+
+
+def _digamma_excess(x: jax.Array) -> jax.Array:
+    """digamma(x) - log x, about -1 / (2 x) for large x: digamma(1 + x) - log x is a derivative."""
+    return jax.jvp(log_factorial_excess, (x,), (jnp.ones_like(x),))[1] - 1 / x
 
 
 def _log_transform(q: Any, eps: jax.Array) -> jax.Array:

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import digamma
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
@@ -88,14 +87,7 @@ class PowerSpherical(Distribution):
         return z, self.concentration * log_up - self._log_normalizer()
 
     def _log_normalizer(self) -> jax.Array:
-        """The logarithm of the integral of ((1 + mu . x) / 2)^concentration over the sphere."""
-        # (4 pi)^b Gamma(k + b) / Gamma(k + 2 b)
-        k, b = self.concentration, self._half()
-        low, high = k + b, k + 2 * b
-        # log Gamma(low) - log Gamma(high), by Stirling's formula
-        excess = log_factorial_excess(low) - log_factorial_excess(high)
-        powers = (low - 1) * jnp.log1p(-b / high) - b * jnp.log(high) + b
-        return b * math.log(4 * math.pi) + excess + powers
+        return _log_normalizer(self.concentration, self._half())
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         k = self.concentration
@@ -111,10 +103,13 @@ class PowerSpherical(Distribution):
         return self.concentration / (self.concentration + 2 * self._half())
 
     def _mean_log(self) -> jax.Array:
-        """E log((1 + mu . z) / 2)."""
-        return digamma(self.concentration + self._half()) - digamma(
-            self.concentration + 2 * self._half()
-        )
+        """E log((1 + mu . z) / 2), the derivative of the logarithm of the normalizer."""
+
+        def log_normalizer(k: jax.Array) -> jax.Array:
+            return _log_normalizer(k, self._half())
+
+        k = self.concentration
+        return jax.jvp(log_normalizer, (k,), (jnp.ones_like(k),))[1]
 
     def _entropy(self) -> jax.Array:
         return self._log_normalizer() - self.concentration * self._mean_log()
@@ -133,3 +128,14 @@ class PowerSpherical(Distribution):
 
     def _mode(self) -> jax.Array:
         return self._unit()
+
+
+def _log_normalizer(k: jax.Array, b: float) -> jax.Array:
+    """The logarithm of the integral of ((1 + mu . x) / 2)^k over the sphere.
+
+    (4 pi)^b Gamma(k + b) / Gamma(k + 2 b), by Stirling's formula: no logarithms of Gamma cancel.
+    """
+    low, high = k + b, k + 2 * b
+    excess = log_factorial_excess(low) - log_factorial_excess(high)
+    powers = (low - 1) * jnp.log1p(-b / high) - b * jnp.log(high) + b
+    return b * math.log(4 * math.pi) + excess + powers

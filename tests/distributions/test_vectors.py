@@ -87,57 +87,69 @@ def test_dirichlet_of_small_concentrations_in_float32():
     assert np.all(np.abs(log_z.mean(0) - exact) < 5 * log_z.std(0) / np.sqrt(4000))
 
 
-# Variances of the gradient in all concentrations, summed, over those of `rsample_rao_blackwell`,
-# which has the gradient of torch.distributions.Dirichlet.rsample; K = 10, 40,000 draws:
-#     E[sum_i c_i log z_i], c_i = i / 10:  1.03, 1.03, 1.02 at concentrations 0.1, 1, 10
-#     E[z_1^2]:                            1.33, 1.07, 1.03
-_RATIOS = {0.1: (1.12, 1.5), 1.0: (1.07, 1.11), 10.0: (1.05, 1.07)}
+# Variances of the gradient in all concentrations, summed; K = 10, c_i = i / 10; 40,000 draws here,
+# 200,000 of torch.distributions.Dirichlet.rsample (torch 2.13):
+#
+#     concentration                                    0.1      1         10
+#     E[sum_i c_i log z_i]   transform                 49483    6.957     3.237e-3
+#                            rsample_rao_blackwell     48138    6.833     3.206e-3
+#                            torch                     47979    6.829     3.209e-3
+#     E[z_1^2]               transform                 3.723    1.143e-3  7.478e-7
+#                            rsample_rao_blackwell     2.736    1.081e-3  7.351e-7
+#                            torch                     2.805    1.075e-3  7.312e-7
+#
+# Sticks in a fixed order, a transform of K - 1 noises, have 0.55, 0.91, 0.99 of torch's variance
+# for E[z_1^2], but 3.0, 1.6, 1.2 for E[z_10^2], and up to 2.4 for linear functions of log z.
+_RATIOS = {0.1: (1.06, 1.5), 1.0: (1.04, 1.1), 10.0: (1.03, 1.05)}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("concentration", list(_RATIOS))
-def test_dirichlet_gradient_variance(concentration, x64):
+def test_dirichlet_gradient_variance(x64):
     """What the docstring says, and that both gradients are unbiased."""
     k, n = 10, 40_000
     c = np.arange(1, k + 1) / k
-    a = np.full(k, concentration)
-
-    def functions(log_z):
-        return jnp.stack([log_z @ c, jnp.exp(2 * log_z[..., 0])], axis=-1)
 
     @compiled
     def program(a, key):
-        q = rp.Dirichlet(a)
-        eps = q.noise(key, (n,))
+        q = rp.Dirichlet(jnp.broadcast_to(a, (n, k)))  # each draw has parameters of its own
+        eps = q.noise(key)
 
-        def by_transform(a):
-            return functions(rp.Dirichlet(a).log_transform(eps))
+        def functions(log_z):
+            return jnp.sum(log_z @ c), jnp.sum(jnp.exp(2 * log_z[:, 0]))
 
-        def by_rao_blackwell(a):
-            return functions(jnp.log(rp.Dirichlet(a).rsample_rao_blackwell(key, (n,))))
+        def by_transform(q):
+            return functions(q.log_transform(eps))
 
-        columns = jnp.eye(k)
-        return [
-            jax.lax.map(lambda d, f=f: jax.jvp(f, (a,), (d,))[1], columns)
-            for f in (by_transform, by_rao_blackwell)
-        ]
+        def by_rao_blackwell(q):
+            return functions(jnp.log(q.rsample_rao_blackwell(key)))
 
-    plain, smooth = (np.asarray(g) for g in program(a, jax.random.key(3)))
-    total = a.sum()
-    trigamma = scipy.special.polygamma(1, [concentration, total])
-    of_logs = c * trigamma[0] - c.sum() * trigamma[1]
-    # E z_1^2 = a_1 (a_1 + 1) / (s (s + 1))
-    square = concentration * (concentration + 1) / (total * (total + 1))
-    of_square = np.full(k, -square * (1 / total + 1 / (total + 1)))
-    of_square[0] += square * (1 / concentration + 1 / (concentration + 1))
-    exact = np.stack([of_logs, of_square], axis=-1)
-    for g in (plain, smooth):
-        assert np.all(np.isfinite(g))
-        error = g.std(1) / np.sqrt(n)
-        assert np.all(np.abs(g.mean(1) - exact) < 5 * error)
-    ratios = plain.var(1).sum(0) / smooth.var(1).sum(0)
-    assert np.all(ratios > 1)
-    assert np.all(ratios < _RATIOS[concentration])
+        gradients = []
+        for draw in (by_transform, by_rao_blackwell):
+            values, pull = jax.vjp(draw, q)
+            one, zero = jnp.ones_like(values[0]), jnp.zeros_like(values[0])
+            pulled = [pull(seed)[0].concentration for seed in ((one, zero), (zero, one))]
+            gradients.append(jnp.stack(pulled))
+        return gradients
+
+    for concentration, bounds in _RATIOS.items():
+        plain, smooth = (
+            np.asarray(g) for g in program(jnp.full(k, concentration), jax.random.key(3))
+        )
+        total = k * concentration
+        trigamma = scipy.special.polygamma(1, [concentration, total])
+        of_logs = c * trigamma[0] - c.sum() * trigamma[1]
+        # E z_1^2 = a_1 (a_1 + 1) / (s (s + 1))
+        square = concentration * (concentration + 1) / (total * (total + 1))
+        of_square = np.full(k, -square * (1 / total + 1 / (total + 1)))
+        of_square[0] += square * (1 / concentration + 1 / (concentration + 1))
+        exact = np.stack([of_logs, of_square])
+        for g in (plain, smooth):
+            assert np.all(np.isfinite(g))
+            error = g.std(1) / np.sqrt(n)
+            assert np.all(np.abs(g.mean(1) - exact) < 5 * error)
+        ratios = plain.var(1).sum(-1) / smooth.var(1).sum(-1)
+        assert np.all(ratios > 1)
+        assert np.all(ratios < bounds)
 
 
 def test_rao_blackwell_gradient_is_that_of_torch(x64):

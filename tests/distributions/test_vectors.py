@@ -11,11 +11,19 @@ import scipy.integrate
 import scipy.stats
 
 import repara as rp
-from tests.distributions.programs import compiled
+from tests.distributions.programs import compiled, if_any
 
 TRIL = np.asarray([[1.5, 0.0, 0.0], [0.4, 0.7, 0.0], [-0.3, 0.2, 2.0]])
 SIGMA = TRIL @ TRIL.T
 SPD = np.asarray([[2.0, 0.5, 0.1], [0.5, 1.5, -0.3], [0.1, -0.3, 0.9]])
+
+
+@compiled
+def _asked(q, x):
+    """The log-density at x and all summaries there are, in one program."""
+    names = ("mean", "variance", "mode", "covariance_matrix")
+    found = {k: if_any(lambda k=k: getattr(q, k)) for k in names if hasattr(type(q), k)}
+    return {"log_prob": q.log_prob(x), "entropy": if_any(q.entropy), **found}
 
 
 def _tolerance(dtype):
@@ -29,6 +37,7 @@ def test_dirichlet_against_scipy(concentration, dtype):
     mean = np.asarray(concentration) / np.sum(concentration)
     z = np.asarray([mean, 0.9 * mean + 0.1 / 3, [0.2, 0.3, 0.5]])
     z = (z / z.sum(-1, keepdims=True)).astype(dtype)
+    got = _asked(q, z)
     # The simplex of float32: the last coordinate is scipy's own.
     wide = z.astype("float64")
     a = np.asarray(concentration)
@@ -37,12 +46,12 @@ def test_dirichlet_against_scipy(concentration, dtype):
     tolerance = 4e-6 if dtype == "float32" else 1e-9
     # concentration / sum is rounded
     slack = tolerance + 2 * np.finfo(dtype).eps * a.max()
-    np.testing.assert_allclose(q.log_prob(z), expected, rtol=tolerance, atol=slack)
+    np.testing.assert_allclose(got["log_prob"], expected, rtol=tolerance, atol=slack)
     np.testing.assert_allclose(
-        q.entropy(), exact.entropy(), rtol=1e-5 if dtype == "float32" else 1e-9
+        got["entropy"], exact.entropy(), rtol=1e-5 if dtype == "float32" else 1e-9
     )
-    np.testing.assert_allclose(q.mean, exact.mean(), rtol=1e-6)
-    np.testing.assert_allclose(q.variance, exact.var(), rtol=1e-6)
+    np.testing.assert_allclose(got["mean"], exact.mean(), rtol=1e-6)
+    np.testing.assert_allclose(got["variance"], exact.var(), rtol=1e-6)
 
 
 def test_dirichlet_on_the_edges(dtype):
@@ -180,12 +189,13 @@ def test_wishart_against_scipy(name, dtype):
     q = rp.Wishart(np.asarray(5.5, dtype), **{name: np.asarray(value, dtype)})
     exact = scipy.stats.wishart(5.5, SIGMA)
     x = np.stack([SPD, 10 * SPD, 0.1 * np.eye(3)]).astype(dtype)
+    got = _asked(q, x)
     expected = [exact.logpdf(v.astype("float64")) for v in x]
-    np.testing.assert_allclose(q.log_prob(x), expected, rtol=_tolerance(dtype))
-    np.testing.assert_allclose(q.entropy(), exact.entropy(), rtol=_tolerance(dtype))
-    np.testing.assert_allclose(q.mean, exact.mean(), rtol=_tolerance(dtype), atol=1e-6)
-    np.testing.assert_allclose(q.variance, exact.var(), rtol=_tolerance(dtype))
-    np.testing.assert_allclose(q.mode, exact.mode(), rtol=_tolerance(dtype), atol=1e-6)
+    np.testing.assert_allclose(got["log_prob"], expected, rtol=_tolerance(dtype))
+    np.testing.assert_allclose(got["entropy"], exact.entropy(), rtol=_tolerance(dtype))
+    np.testing.assert_allclose(got["mean"], exact.mean(), rtol=_tolerance(dtype), atol=1e-6)
+    np.testing.assert_allclose(got["variance"], exact.var(), rtol=_tolerance(dtype))
+    np.testing.assert_allclose(got["mode"], exact.mode(), rtol=_tolerance(dtype), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["scale_tril", "scale_matrix"])
@@ -194,11 +204,12 @@ def test_inverse_wishart_against_scipy(name, dtype):
     q = rp.InverseWishart(np.asarray(8.5, dtype), **{name: np.asarray(value, dtype)})
     exact = scipy.stats.invwishart(8.5, SIGMA)
     x = np.stack([SPD, 10 * SPD, 0.1 * np.eye(3)]).astype(dtype)
+    got = _asked(q, x)
     expected = [exact.logpdf(v.astype("float64")) for v in x]
-    np.testing.assert_allclose(q.log_prob(x), expected, rtol=_tolerance(dtype))
-    np.testing.assert_allclose(q.mean, exact.mean(), rtol=_tolerance(dtype), atol=1e-6)
-    np.testing.assert_allclose(q.variance, exact.var(), rtol=_tolerance(dtype))
-    np.testing.assert_allclose(q.mode, exact.mode(), rtol=_tolerance(dtype), atol=1e-6)
+    np.testing.assert_allclose(got["log_prob"], expected, rtol=_tolerance(dtype))
+    np.testing.assert_allclose(got["mean"], exact.mean(), rtol=_tolerance(dtype), atol=1e-6)
+    np.testing.assert_allclose(got["variance"], exact.var(), rtol=_tolerance(dtype))
+    np.testing.assert_allclose(got["mode"], exact.mode(), rtol=_tolerance(dtype), atol=1e-6)
     assert np.all(np.isnan(rp.InverseWishart(4.0, np.eye(3)).mean))
     assert np.all(np.isnan(rp.InverseWishart(6.0, np.eye(3)).variance))
 
@@ -249,10 +260,13 @@ def test_matrix_normal_is_a_vector_normal(dtype):
     covariance = np.kron(SIGMA, column @ column.T)
     exact = scipy.stats.multivariate_normal(loc.ravel(), covariance)
     z = np.asarray(np.stack([0 * loc, loc[::-1], 7 * loc]), dtype)
+    got = _asked(q, z)
     expected = exact.logpdf(z.reshape(3, 6).astype("float64"))
-    np.testing.assert_allclose(q.log_prob(z), expected, rtol=_tolerance(dtype))
-    np.testing.assert_allclose(q.entropy(), exact.entropy(), rtol=_tolerance(dtype))
-    np.testing.assert_allclose(q.variance.ravel(), np.diagonal(covariance), rtol=_tolerance(dtype))
+    np.testing.assert_allclose(got["log_prob"], expected, rtol=_tolerance(dtype))
+    np.testing.assert_allclose(got["entropy"], exact.entropy(), rtol=_tolerance(dtype))
+    np.testing.assert_allclose(
+        got["variance"].ravel(), np.diagonal(covariance), rtol=_tolerance(dtype)
+    )
     z = np.asarray(compiled(lambda q: q.sample(jax.random.key(1), (50_000,)))(q), "float64")
     deviation = np.sqrt(2 * np.outer(np.diag(covariance), np.diag(covariance)) / 50_000)
     assert np.all(np.abs(np.cov(z.reshape(-1, 6).T) - covariance) < 5 * deviation)
@@ -274,11 +288,12 @@ def test_low_rank_agrees_with_the_full_matrix(dtype):
     covariance = factor @ factor.T + np.diag(diagonal)
     exact = scipy.stats.multivariate_normal(loc, covariance)
     z = (loc + 3 * rng.normal(size=(4, 5))).astype(dtype)
+    got = _asked(q, z)
     tolerance = _tolerance(dtype)
-    np.testing.assert_allclose(q.log_prob(z), exact.logpdf(z.astype("float64")), rtol=tolerance)
-    np.testing.assert_allclose(q.entropy(), exact.entropy(), rtol=tolerance)
-    np.testing.assert_allclose(q.covariance_matrix, covariance, rtol=tolerance, atol=1e-6)
-    np.testing.assert_allclose(q.variance, np.diagonal(covariance), rtol=tolerance)
+    np.testing.assert_allclose(got["log_prob"], exact.logpdf(z.astype("float64")), rtol=tolerance)
+    np.testing.assert_allclose(got["entropy"], exact.entropy(), rtol=tolerance)
+    np.testing.assert_allclose(got["covariance_matrix"], covariance, rtol=tolerance, atol=1e-6)
+    np.testing.assert_allclose(got["variance"], np.diagonal(covariance), rtol=tolerance)
     draws = np.asarray(compiled(lambda q: q.sample(jax.random.key(1), (50_000,)))(q), "float64")
     deviation = np.sqrt(2 * np.outer(np.diag(covariance), np.diag(covariance)) / 50_000)
     assert np.all(np.abs(np.cov(draws.T) - covariance) < 5 * deviation)
@@ -336,16 +351,15 @@ def test_projected_normal_against_mpmath(d, dtype):
     direction = np.full(d, 1 / math.sqrt(d))
     across = np.zeros(d)
     across[:2] = math.sqrt(0.5), -math.sqrt(0.5)
-    for length in (0.0, 4.0, 60.0):
-        c = (length * direction).astype(dtype)
-        q = rp.ProjectedNormal(c)
-        for z in (direction, -direction, across):
-            z = z.astype(dtype)
-            exact = _projected_density(c.tolist(), z.tolist())
-            # z is known to its rounding, which |c| magnifies
-            slack = 8 * np.finfo(dtype).eps * (1 + length**2)
-            tolerance = 2e-6 if dtype == "float32" else 1e-12
-            assert abs(float(q.log_prob(z)) - exact) < tolerance * (1 + abs(exact)) + slack
+    lengths = np.asarray([0.0, 4.0, 60.0])
+    c = (lengths[:, None] * direction).astype(dtype)
+    z = np.stack([direction, -direction, across]).astype(dtype)
+    log_prob = np.asarray(compiled(lambda q, z: q.log_prob(z))(rp.ProjectedNormal(c), z[:, None]))
+    exact = np.asarray([[_projected_density(a, b) for a in c.tolist()] for b in z.tolist()])
+    # z is known to its rounding, which |c| magnifies
+    slack = 8 * np.finfo(dtype).eps * (1 + lengths**2)
+    tolerance = 2e-6 if dtype == "float32" else 1e-12
+    assert np.all(np.abs(log_prob - exact) < tolerance * (1 + np.abs(exact)) + slack)
 
 
 def test_densities_on_the_circle_and_sphere_integrate_to_one(x64):
@@ -356,7 +370,9 @@ def test_densities_on_the_circle_and_sphere_integrate_to_one(x64):
         rp.PowerSpherical(np.asarray([1.0, 2.0]), 3.5),
     ]
     for q in families:
-        np.testing.assert_allclose(np.mean(np.exp(q.log_prob(circle))) * 2 * np.pi, 1, rtol=1e-6)
+        np.testing.assert_allclose(
+            np.mean(np.exp(_asked(q, circle)["log_prob"])) * 2 * np.pi, 1, rtol=1e-6
+        )
     # In d dimensions t = mu . x has the density of x over the spheres of d - 1.
     t, weights = np.polynomial.legendre.leggauss(200)
     for d in (3, 6):
@@ -370,7 +386,9 @@ def test_densities_on_the_circle_and_sphere_integrate_to_one(x64):
             rp.PowerSpherical(axis, 7.0),
             rp.PowerSpherical(axis, 0.0),
         ):
-            np.testing.assert_allclose(np.sum(weight * np.exp(q.log_prob(x))), 1, rtol=1e-6)
+            np.testing.assert_allclose(
+                np.sum(weight * np.exp(_asked(q, x)["log_prob"])), 1, rtol=1e-6
+            )
 
 
 def test_power_spherical_against_mpmath(dtype):
@@ -502,9 +520,10 @@ def test_gaussian_random_walk(dtype):
     steps = np.minimum.outer(np.arange(1, 5), np.arange(1, 5))
     exact = scipy.stats.multivariate_normal(np.zeros(4), 0.49 * steps)
     z = np.asarray([[0.1, -0.3, 1.0, 2.0], [5.0, 5.0, 5.0, -9.0]], dtype)
-    np.testing.assert_allclose(q.log_prob(z), exact.logpdf(z.astype("float64")), rtol=1e-5)
-    np.testing.assert_allclose(q.entropy(), exact.entropy(), rtol=1e-5)
-    np.testing.assert_allclose(q.variance, 0.49 * np.arange(1, 5), rtol=1e-6)
+    got = _asked(q, z)
+    np.testing.assert_allclose(got["log_prob"], exact.logpdf(z.astype("float64")), rtol=1e-5)
+    np.testing.assert_allclose(got["entropy"], exact.entropy(), rtol=1e-5)
+    np.testing.assert_allclose(got["variance"], 0.49 * np.arange(1, 5), rtol=1e-6)
     with pytest.raises(ValueError, match="num_steps must be at least 1, got 0"):
         rp.GaussianRandomWalk(1.0, 0)
 

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from repara import noise as noise_lib
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
+from repara.distributions.matrices import _digamma_excess
 from repara.special import beta_normal_score, log_gamma_quantile
 from repara.special.tails import log1mexp, log_factorial_excess
 
@@ -37,7 +38,7 @@ class Dirichlet(Distribution):
       concentration: a, `[..., K]`, positive.
 
     Raises:
-      ValueError: a concrete concentration that is not positive, or a scalar.
+      ValueError: a concrete concentration that is not positive, or fewer than two of them.
 
     Source:
       Devroye (1986), "Non-uniform random variate generation", theorem XI.4.1; Figurnov, Mohamed &
@@ -55,6 +56,8 @@ class Dirichlet(Distribution):
 
     def __init__(self, concentration: ArrayLike) -> None:
         super().__init__(concentration=concentration)
+        if self.event_shape[0] < 2:
+            raise ValueError("Dirichlet: concentration must have at least 2 coordinates, got 1")
 
     @property
     def event_shape(self) -> Shape:
@@ -161,11 +164,6 @@ class Dirichlet(Distribution):
         inside = jnp.all(self.concentration > 1, axis=-1, keepdims=True)
         above = jnp.where(inside, self.concentration - 1, 1.0)
         return jnp.where(inside, above / jnp.sum(above, axis=-1, keepdims=True), jnp.nan)
-
-
-def _digamma_excess(x: jax.Array) -> jax.Array:
-    """digamma(x) - log x, about -1 / (2 x) for large x: digamma(1 + x) - log x is a derivative."""
-    return jax.jvp(log_factorial_excess, (x,), (jnp.ones_like(x),))[1] - 1 / x
 
 
 def _log_transform(q: Any, eps: jax.Array) -> jax.Array:

@@ -18,6 +18,7 @@ from repara.distributions.constraints import positive_definite
 from repara.distributions.gamma import _score_of_log
 from repara.distributions.multivariate_normal import _solve
 from repara.special import log_gamma_quantile
+from repara.special.tails import log_factorial_excess
 
 __all__: list[str] = []
 
@@ -93,6 +94,11 @@ def _log_multigamma(df: jax.Array, p: int) -> jax.Array:
 def _multidigamma(df: jax.Array, p: int) -> jax.Array:
     """The derivative of `_log_multigamma` in df / 2."""
     return jnp.sum(digamma(_halves(df, p)), axis=-1)
+
+
+def _digamma_excess(x: jax.Array) -> jax.Array:
+    """digamma(x) - log x, about -1 / (2 x) for large x: digamma(1 + x) - log x is a derivative."""
+    return jax.jvp(log_factorial_excess, (x,), (jnp.ones_like(x),))[1] - 1 / x
 
 
 def _bartlett(df: jax.Array, eps: jax.Array, p: int) -> tuple[jax.Array, jax.Array]:

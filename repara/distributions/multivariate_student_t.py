@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
-from repara.distributions.matrices import _check_lengths, _log_diagonal
+from repara.distributions.matrices import _check_lengths, _digamma_excess, _log_diagonal
 from repara.distributions.multivariate_normal import _solve, _times
 from repara.special import log_gamma_quantile
 from repara.special.tails import log_factorial_excess
@@ -76,16 +76,22 @@ class MultivariateStudentT(Distribution):
         return self.loc + _times(self._root(), eps[..., 1:] * jnp.exp(log_stretch)[..., None])
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
-        d, half = self.loc.shape[-1], 0.5 * self.df
         square = jnp.sum(_solve(self._root(), z - self.loc) ** 2, axis=-1)
-        fall = (half + 0.5 * d) * jnp.log1p(square / self.df)
+        fall = 0.5 * (self.df + z.shape[-1]) * jnp.log1p(square / self.df)
+        return self._log_peak() - fall
+
+    def _log_peak(self) -> jax.Array:
         # log Gamma((df + d) / 2) - log Gamma(df / 2) - d log(pi df) / 2, by Stirling's formula
-        above = half + 0.5 * d
-        excess = log_factorial_excess(above) - log_factorial_excess(half)
-        peak = (
-            excess + (above - 1) * jnp.log1p(0.5 * d / half) - 0.5 * d * (1 + math.log(2 * math.pi))
-        )
-        return peak - fall - _log_diagonal(self._root())
+        half, more = 0.5 * self.df, 0.5 * self.loc.shape[-1]
+        excess = log_factorial_excess(half + more) - log_factorial_excess(half)
+        powers = (half + more - 1) * jnp.log1p(more / half) - more * (1 + math.log(2 * math.pi))
+        return excess + powers - _log_diagonal(self._root())
+
+    def _entropy(self) -> jax.Array:
+        half, more = 0.5 * self.df, 0.5 * self.loc.shape[-1]
+        # digamma((df + d) / 2) - digamma(df / 2)
+        excess = _digamma_excess(half + more) - _digamma_excess(half)
+        return (half + more) * (excess + jnp.log1p(more / half)) - self._log_peak()
 
     def _mean(self) -> jax.Array:
         return jnp.where(self.df[..., None] > 1, self.loc, jnp.nan)

@@ -238,6 +238,12 @@ class InverseWishart(_Bartlett):
         log_prob = self._log_prob_of(half_log_det, jnp.sum(a * a, axis=(-2, -1)), -1.0)
         return self._of_factor(a)[0], log_prob
 
+    def _entropy(self) -> jax.Array:
+        p = self._size()
+        log_det = 2 * _log_diagonal(self._root()) - p * math.log(2)
+        spread = 0.5 * (self.df + (p + 1)) * _multidigamma(self.df, p) - 0.5 * p * self.df
+        return 0.5 * (p + 1) * log_det + _log_multigamma(self.df, p) - spread
+
     def _mean(self) -> jax.Array:
         below = self.df - (self._size() + 1)
         factor = 1 / jnp.where(below > 0, below, jnp.nan)

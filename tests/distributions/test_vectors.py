@@ -62,6 +62,8 @@ def test_dirichlet_on_the_edges(dtype):
     np.testing.assert_allclose(log_prob[0], expected, rtol=1e-5)
     np.testing.assert_array_equal(log_prob[1:], [np.inf, -np.inf, -np.inf, -np.inf])
     assert np.all(np.isfinite(slope(jnp.ones(5, dtype))[0][np.asarray([0, 2, 3])]))
+    with pytest.raises(ValueError, match="at least 2 coordinates, got 1"):
+        rp.Dirichlet(np.ones(1, dtype))
     assert np.all(np.isnan(rp.Dirichlet(np.asarray([1.0, 0.5], dtype)).mode))
     np.testing.assert_allclose(rp.Dirichlet(np.asarray([3.0, 2.0], dtype)).mode, [2 / 3, 1 / 3])
 
@@ -207,6 +209,12 @@ def test_inverse_wishart_against_scipy(name, dtype):
     got = _asked(q, x)
     expected = [exact.logpdf(v.astype("float64")) for v in x]
     np.testing.assert_allclose(got["log_prob"], expected, rtol=_tolerance(dtype))
+    # By a change of variables from the inverse, scipy's own taking log 2 once and not p times.
+    inverse = scipy.stats.wishart(8.5, np.linalg.inv(SIGMA))
+    mean_log_det = scipy.special.digamma(0.5 * (8.5 - np.arange(3))).sum() + 3 * np.log(2)
+    mean_log_det = mean_log_det - np.linalg.slogdet(SIGMA)[1]
+    entropy = inverse.entropy() - 4 * mean_log_det
+    np.testing.assert_allclose(got["entropy"], entropy, rtol=_tolerance(dtype))
     np.testing.assert_allclose(got["mean"], exact.mean(), rtol=_tolerance(dtype), atol=1e-6)
     np.testing.assert_allclose(got["variance"], exact.var(), rtol=_tolerance(dtype))
     np.testing.assert_allclose(got["mode"], exact.mode(), rtol=_tolerance(dtype), atol=1e-6)
@@ -240,7 +248,10 @@ def test_multivariate_student_t_against_scipy(dtype):
         expected = scipy.stats.multivariate_t(loc, SIGMA, df).logpdf(x.astype("float64"))
         # scipy's own difference of log Gamma loses digits at large df
         tolerance = 4e-6 if dtype == "float32" else (1e-9 if df > 1e3 else 1e-12)
-        np.testing.assert_allclose(q.log_prob(x), expected, rtol=tolerance)
+        got = _asked(q, x)
+        np.testing.assert_allclose(got["log_prob"], expected, rtol=tolerance)
+        entropy = scipy.stats.multivariate_t(loc, SIGMA, df).entropy()
+        np.testing.assert_allclose(got["entropy"], entropy, rtol=max(tolerance, 1e-5 * (df > 1e3)))
     assert np.all(np.isnan(rp.MultivariateStudentT(1.0, loc, TRIL).mean))
     assert np.all(np.isinf(rp.MultivariateStudentT(2.0, loc, TRIL).variance))
 

@@ -18,7 +18,7 @@ import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
 from repara import noise as noise_lib
-from repara.distributions.constraints import Constraint, real, real_vector
+from repara.distributions.constraints import Constraint, real, real_matrix, real_vector
 
 Shape = tuple[int, ...]
 
@@ -539,7 +539,7 @@ class Distribution:
 
 
 def _poison(value: jax.Array, constraint: Constraint) -> jax.Array:
-    if constraint is real or constraint is real_vector:
+    if constraint in (real, real_vector, real_matrix):
         return value  # only NaN violates them, and NaN needs no help
     # A product, not a selection: the derivative of the NaN must be NaN too.
     factor = jnp.where(constraint.check(value), 1.0, jnp.nan).astype(value.dtype)

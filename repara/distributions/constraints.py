@@ -11,6 +11,7 @@ __all__ = [
     "Constraint",
     "at_least",
     "boolean",
+    "correlation_cholesky",
     "greater_than",
     "integer_interval",
     "interval",
@@ -23,12 +24,14 @@ __all__ = [
     "positive_definite",
     "positive_vector",
     "real",
+    "real_matrix",
     "real_vector",
     "signed_fraction",
     "simplex",
     "stability",
     "success_probability",
     "unit_interval",
+    "unit_vector",
 ]
 
 
@@ -76,6 +79,18 @@ def _is_simplex(x: jax.Array) -> jax.Array:
 
 def _is_one_hot(x: jax.Array) -> jax.Array:
     return jnp.all((x == 0) | (x == 1), axis=-1) & (jnp.sum(x, axis=-1) == 1)
+
+
+def _is_unit_vector(x: jax.Array) -> jax.Array:
+    # The rounding of a sum of n squares and of the division by its root.
+    tolerance = 8 * x.shape[-1] * jnp.finfo(x.dtype).eps
+    return jnp.abs(jnp.sum(x * x, axis=-1) - 1) <= tolerance
+
+
+def _is_correlation_cholesky(x: jax.Array) -> jax.Array:
+    lower = jnp.all(x == jnp.tril(x), axis=(-2, -1))
+    upward = jnp.all(jnp.diagonal(x, axis1=-2, axis2=-1) >= 0, axis=-1)
+    return lower & upward & jnp.all(_is_unit_vector(x), axis=-1)
 
 
 def greater_than(bound: float) -> Constraint:
@@ -171,3 +186,10 @@ positive_vector = Constraint("a vector of positive numbers", lambda x: jnp.all(x
 real_vector = Constraint("a vector of real numbers", lambda x: ~jnp.any(jnp.isnan(x), axis=-1), 1)
 lower_cholesky = Constraint("lower triangular with a positive diagonal", _is_lower_cholesky, 2)
 positive_definite = Constraint("symmetric and positive definite", _is_positive_definite, 2)
+real_matrix = Constraint(
+    "a matrix of real numbers", lambda x: ~jnp.any(jnp.isnan(x), axis=(-2, -1)), 2
+)
+unit_vector = Constraint("a vector of length 1", _is_unit_vector, 1)
+correlation_cholesky = Constraint(
+    "lower triangular with rows of length 1 and a nonnegative diagonal", _is_correlation_cholesky, 2
+)

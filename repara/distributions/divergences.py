@@ -11,7 +11,8 @@ from jax.scipy.special import i0e, i1e
 import repara.distributions.kl_bounded
 import repara.distributions.kl_discrete
 import repara.distributions.kl_gamma
-import repara.distributions.kl_scalars  # noqa: F401 (its import enters its forms into the table)
+import repara.distributions.kl_scalars
+import repara.distributions.kl_vectors  # noqa: F401 (its import enters its forms into the table)
 from repara.distributions.base import Distribution, _at_least_32
 from repara.distributions.independent import Independent
 from repara.distributions.kl_table import _TABLE, _closed_form

@@ -74,16 +74,7 @@ class VonMisesFisher(Distribution):
     def _transform(self, eps: jax.Array) -> jax.Array:
         mu, d = self._unit(), self.event_shape[0]
         angle = von_mises_fisher_angle(eps[..., 0], self.concentration, d)[..., None]
-        rest = eps[..., 1:]
-        rest = rest / jnp.sqrt(jnp.sum(rest * rest, axis=-1, keepdims=True))
-        pole = jnp.where(mu[..., :1] < 0, -1.0, 1.0).astype(mu.dtype)
-        # The rotation of the plane of pole and mu takes v to v - (mu . v) (pole + mu) / (1 + c),
-        # c >= 0 being the cosine between the two.
-        along = jnp.sum(mu[..., 1:] * rest, axis=-1, keepdims=True)
-        share = along / (1 + pole * mu[..., :1])
-        first = -share * (pole + mu[..., :1])
-        v = jnp.concatenate([first, rest - share * mu[..., 1:]], axis=-1)
-        return jnp.cos(angle) * mu + jnp.sin(angle) * v
+        return _around(mu, jnp.cos(angle), jnp.sin(angle), eps[..., 1:])
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         log_normalizer = von_mises_fisher_log_normalizer(self.concentration, self.event_shape[0])
@@ -108,3 +99,16 @@ class VonMisesFisher(Distribution):
 
     def _mode(self) -> jax.Array:
         return self._unit()
+
+
+def _around(mu: jax.Array, cosine: jax.Array, sine: jax.Array, rest: jax.Array) -> jax.Array:
+    """cosine mu + sine v, v being the direction of `rest` rotated to be orthogonal to mu."""
+    rest = rest / jnp.sqrt(jnp.sum(rest * rest, axis=-1, keepdims=True))
+    pole = jnp.where(mu[..., :1] < 0, -1.0, 1.0).astype(mu.dtype)
+    # The rotation of the plane of pole and mu takes v to v - (mu . v) (pole + mu) / (1 + c),
+    # c >= 0 being the cosine between the two.
+    along = jnp.sum(mu[..., 1:] * rest, axis=-1, keepdims=True)
+    share = along / (1 + pole * mu[..., :1])
+    first = -share * (pole + mu[..., :1])
+    v = jnp.concatenate([first, rest - share * mu[..., 1:]], axis=-1)
+    return cosine * mu + sine * v

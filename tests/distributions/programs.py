@@ -139,7 +139,7 @@ def _direction(case, name, value, rng):
     d = size * rng.uniform(0.3, 1.0, value.shape) * rng.choice([-1.0, 1.0], value.shape)
     if name == "probs" and value.ndim and np.allclose(value.sum(-1), 1):
         return d - d.mean(-1, keepdims=True)  # the sum stays 1
-    if name in ("covariance_matrix", "precision_matrix"):
+    if name in ("covariance_matrix", "precision_matrix", "scale_matrix"):
         return 0.5 * (d + np.swapaxes(d, -2, -1))
     return np.tril(d) if "tril" in name else d
 

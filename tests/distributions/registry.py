@@ -11,6 +11,7 @@ import repara as rp
 from tests.distributions.case import Case
 from tests.distributions.scalars import SCALARS
 from tests.distributions.scalars_of_shape import SCALARS_OF_SHAPE
+from tests.distributions.vectors import VECTORS
 
 
 def _independent_normal(loc: Any, scale: Any) -> rp.Independent:
@@ -181,7 +182,7 @@ CASES = [
          {"total_count": 2.0, "logits": [-1.0, 0.5]}, {"total_count": -1.0}),
 ]  # fmt: skip
 
-CASES += SCALARS + SCALARS_OF_SHAPE
+CASES += SCALARS + SCALARS_OF_SHAPE + VECTORS
 
 CONTINUOUS = [case for case in CASES if case.build().has_rsample]
 DISCRETE = [case for case in CASES if not case.build().has_rsample]

@@ -303,6 +303,100 @@ def test_expectations(case, x64):
         _within(means, np.asarray(mean)[None], 5 * np.sqrt(np.asarray(variance)[None] / few))
 
 
+def _one_a_family():
+    """The first case of each family; those that compile in a moment run in the fast suite."""
+    quick = {
+        "normal",
+        "mvn_tril",
+        "independent_normal",
+        "mixture",
+        "gumbel",
+        "truncated_exponential",
+    }
+    for case in {case.family: case for case in reversed(CONTINUOUS)}.values():
+        marks = [] if case.name in quick else [pytest.mark.slow]
+        yield pytest.param(case, id=case.name, marks=marks)
+
+
+@pytest.mark.parametrize("case", list(_one_a_family()))
+def test_sharded_parameters_stay_sharded(case):
+    """One distribution a device: samples and densities stay with them, and compile once."""
+    devices = np.asarray(jax.devices())
+    assert devices.size == 8
+    mesh = jax.sharding.Mesh(devices, ("data",))
+    over_devices = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    q, traces = case.build(), []
+
+    def put(q, scale):
+        stacked = jax.tree.map(lambda x: scale * jnp.stack([x] * 8), q)
+        return jax.device_put(stacked, over_devices)
+
+    @programs.compiled
+    @jax.vmap
+    def draw(q, eps):
+        traces.append(None)
+        return q.transform(eps), q.log_prob(q.transform(eps))
+
+    eps = jax.device_put(q.noise(jax.random.key(0), (8, 5)), over_devices)
+    for value in draw(put(q, 1), eps):
+        assert value.shape[:2] == (8, 5)
+        assert value.sharding.is_equivalent_to(over_devices, value.ndim)
+        assert np.all(np.isfinite(value))
+    z, _ = draw(put(q, 1), eps)
+    np.testing.assert_array_equal(z, draw(put(jax.tree.map(lambda x: x * 1, q), 1), eps)[0])
+    assert len(traces) == 1
+
+
+def test_checkpoints(tmp_path):
+    """Every distribution of the registry, in one checkpoint."""
+    import orbax.checkpoint
+
+    registry = {case.name: case.build() for case in CASES}
+    blank = jax.tree.map(jnp.zeros_like, registry)
+    with orbax.checkpoint.StandardCheckpointer() as checkpointer:
+        checkpointer.save(tmp_path / "registry", registry)
+        checkpointer.wait_until_finished()
+        restored = checkpointer.restore(tmp_path / "registry", blank)
+    assert jax.tree.structure(restored) == jax.tree.structure(registry)
+    for name, q in registry.items():
+        assert type(restored[name]) is type(q)
+        for a, b in zip(jax.tree.leaves(restored[name]), jax.tree.leaves(q), strict=True):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+
+
+@every
+def test_one_cache_entry(case):
+    """What `jit` knows a distribution by is the same for all values of its parameters."""
+    q = case.build()
+    other = jax.tree.map(lambda x: x + 0 * x, q)  # as an optimizer makes it
+    for twin in (case.build(), other, pickle.loads(pickle.dumps(q))):
+        a, b = jax.tree.structure(q), jax.tree.structure(twin)
+        assert a == b
+        assert hash(a) == hash(b)
+        for x, y in zip(jax.tree.leaves(q), jax.tree.leaves(twin), strict=True):
+            assert jax.typeof(x) == jax.typeof(y)
+            assert not x.weak_type
+
+
+def test_second_call_compiles_nothing(caplog):
+    """Outside jit too: a second distribution of the same shapes and another key."""
+
+    def use(seed):
+        q = rp.Gamma(np.full(3, 1.5 + seed, "f"), np.ones(3, "f"))
+        z, log_q = q.rsample_and_log_prob(jax.random.key(seed), (4,))
+        slope = jax.grad(lambda q: jnp.sum(q.rsample(jax.random.key(seed), (4,))))(q)
+        return z, log_q, q.cdf(z), q.entropy(), slope
+
+    with jax.log_compiles():
+        use(0)
+        first = [r for r in caplog.records if "ompil" in r.getMessage()]
+        caplog.clear()
+        use(1)
+    assert first
+    assert [r.getMessage() for r in caplog.records if "ompil" in r.getMessage()] == []
+
+
 @discrete
 def test_discrete_has_no_rsample(case):
     q, key = case.build(), jax.random.key(0)

@@ -1,0 +1,129 @@
+"""What the families of vectors and matrices share: shapes, triangular solves, Bartlett's factor."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import digamma, gammaln
+
+from repara.distributions.base import (
+    Distribution,
+    _as_float_arrays,
+    _at_least_32,
+    _check_value,
+    _poison,
+)
+from repara.distributions.constraints import positive_definite
+from repara.distributions.gamma import _score_of_log
+from repara.distributions.multivariate_normal import _solve
+from repara.special import log_gamma_quantile
+from repara.special.tails import log_factorial_excess
+
+__all__: list[str] = []
+
+
+def _check_lengths(q: Distribution, **letters: str) -> None:
+    """Raises unless dimensions with one letter have one length.
+
+    `letters` gives each parameter a letter for each of its event dimensions: loc="d",
+    scale_tril="dd".
+    """
+    known: dict[str, tuple[int, str]] = {}
+    for key, names in letters.items():
+        shape = jnp.shape(getattr(q, key))
+        for letter, length in zip(names, shape[len(shape) - len(names) :], strict=True):
+            expected, first = known.setdefault(letter, (length, key))
+            if length != expected:
+                raise ValueError(
+                    f"{type(q).__name__}: {key} of shape {shape} needs {letter} = {expected} in "
+                    f"(..., {', '.join(names)}), the length that {first} has"
+                )
+
+
+def _root_of(name: str, **given: object) -> dict[str, object]:
+    """The arguments with `scale_tril` among them, from one of it and a symmetric matrix.
+
+    The last two of `given` are the alternatives, the root first.
+    """
+    *_, root, matrix = given
+    if (given[root] is None) == (given[matrix] is None):
+        number = "neither" if given[root] is None else "both"
+        raise TypeError(f"{name} takes exactly one of {root} and {matrix}, got {number}")
+    if given[matrix] is None:
+        return {key: value for key, value in given.items() if key != matrix}
+    arrays = _as_float_arrays(
+        name, {key: value for key, value in given.items() if key != root}  # type: ignore[misc]
+    )  # fmt: skip
+    symmetric = arrays.pop(matrix)
+    if symmetric.ndim < 2 or symmetric.shape[-1] != symmetric.shape[-2]:
+        raise ValueError(f"{name}: {matrix} must be square, got shape {symmetric.shape}")
+    _check_value(name, matrix, symmetric, positive_definite)
+    wide = symmetric.astype(_at_least_32(symmetric.dtype))
+    # The factorization reads one triangle only: a traced asymmetric matrix must give NaN.
+    factor = jnp.linalg.cholesky(_poison(wide, positive_definite))
+    return {**arrays, root: factor.astype(symmetric.dtype)}
+
+
+def _transposed(x: jax.Array) -> jax.Array:
+    return jnp.swapaxes(x, -2, -1)
+
+
+def _solve_matrix(root: jax.Array, x: jax.Array) -> jax.Array:
+    """root^-1 x for a lower triangular root and a matrix x."""
+    return _transposed(_solve(root[..., None, :, :], _transposed(x)))
+
+
+def _log_diagonal(root: jax.Array) -> jax.Array:
+    """The sum of the logarithms of the diagonal, [...]."""
+    return jnp.sum(jnp.log(jnp.diagonal(root, axis1=-2, axis2=-1)), axis=-1)
+
+
+def _halves(df: jax.Array, p: int) -> jax.Array:
+    """(df - i) / 2 for i < p, in a last dimension."""
+    steps = jnp.arange(p, dtype=df.dtype)
+    return 0.5 * (df[..., None] - steps.reshape((1,) * df.ndim + (p,)))
+
+
+def _log_multigamma(df: jax.Array, p: int) -> jax.Array:
+    """The logarithm of the multivariate gamma function at df / 2 (DLMF 35.3.4)."""
+    constant = 0.25 * p * (p - 1) * math.log(math.pi)
+    return constant + jnp.sum(gammaln(_halves(df, p)), axis=-1)
+
+
+def _multidigamma(df: jax.Array, p: int) -> jax.Array:
+    """The derivative of `_log_multigamma` in df / 2."""
+    return jnp.sum(digamma(_halves(df, p)), axis=-1)
+
+
+def _digamma_excess(x: jax.Array) -> jax.Array:
+    """digamma(x) - log x, about -1 / (2 x) for large x: digamma(1 + x) - log x is a derivative."""
+    return jax.jvp(log_factorial_excess, (x,), (jnp.ones_like(x),))[1] - 1 / x
+
+
+def _bartlett(df: jax.Array, eps: jax.Array, p: int) -> tuple[jax.Array, jax.Array]:
+    """The lower triangular A with A A^T ~ Wishart(df, I), and the logarithms of its diagonal.
+
+    A_ii^2 ~ chi-squared(df - i), the others are standard normal (Bartlett 1933). The first p
+    noises are those of the diagonal, the others go row by row.
+    """
+    log_diagonal = 0.5 * (math.log(2) + log_gamma_quantile(eps[..., :p], _halves(df, p)))
+    rows, columns = np.tril_indices(p, -1)
+    each = np.arange(p)
+    shape = jnp.broadcast_shapes(log_diagonal.shape[:-1], eps.shape[:-1])
+    a = jnp.zeros((*shape, p, p), eps.dtype)
+    a = a.at[..., each, each].set(jnp.exp(log_diagonal))
+    return a.at[..., rows, columns].set(eps[..., p:]), log_diagonal
+
+
+def _bartlett_noise(df: jax.Array, a: jax.Array) -> jax.Array:
+    """The noise of `_bartlett`."""
+    p = a.shape[-1]
+    rows, columns = np.tril_indices(p, -1)
+    log_half_square = 2 * jnp.log(jnp.diagonal(a, axis1=-2, axis2=-1)) - math.log(2)
+    diagonal = _score_of_log(_halves(df, p), log_half_square)
+    return jnp.concatenate([diagonal, a[..., rows, columns]], axis=-1)
+
+
+def _symmetric(x: jax.Array) -> jax.Array:
+    return 0.5 * (x + _transposed(x))

@@ -139,8 +139,9 @@ def _relax(
         left = values - c(conditional)
         estimate = left * box + c(z)
         if num_samples > 1:
-            rest = jax.lax.stop_gradient(left)
-            baseline = (jnp.sum(rest) - rest) / (num_samples - 1)
+            # Not held fixed: `control_variate_loss` sees c in it too. As 1 - box is zero, and stays
+            # so on average, a derivative of the baseline adds nothing to those of the expectation.
+            baseline = (jnp.sum(left) - left) / (num_samples - 1)
             estimate = estimate + baseline * (1 - box)
         # The value is f to the last bit.
         fixed = jax.lax.stop_gradient(estimate)

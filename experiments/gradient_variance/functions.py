@@ -15,7 +15,8 @@ import numpy as np
 import repara as rp
 from repara.estimators import measure_valued, pathwise, score_function
 
-__all__ = ["ESTIMATORS", "FUNCTIONS", "exact_variance", "measured_variance", "study"]
+__all__ = ["ESTIMATORS", "FUNCTIONS", "exact_curves", "exact_variance", "measured_variance",
+           "study"]  # fmt: skip
 
 LOC, SCALE = 1.0, 1.0
 _CHUNK = 4000
@@ -77,6 +78,29 @@ def exact_variance(function: str, estimator: str, k: float) -> np.ndarray:
         else:
             g = [f(x) * eps / SCALE, f(x) * (eps**2 - 1) / SCALE]
         return np.array([_variance(v, density) for v in g])
+
+
+def exact_curves(num_points: int) -> list[dict]:
+    """Exact variances over fine grids, for the lines of a figure.
+
+    Args:
+      num_points: points of each grid.
+
+    Returns:
+      One row a function, estimator, k and parameter.
+    """
+    rows = []
+    for function, grid in _GRIDS.items():
+        space = np.linspace if grid[0] < 0 else np.geomspace
+        for estimator in ESTIMATORS:
+            for k in space(grid[0], grid[-1], num_points):
+                exact = exact_variance(function, estimator, float(k))
+                rows += [
+                    {"function": function, "estimator": estimator, "k": float(k),
+                     "parameter": parameter, "exact": float(value)}
+                    for parameter, value in zip(("loc", "scale"), exact, strict=True)
+                ]  # fmt: skip
+    return rows
 
 
 def _variance(values: np.ndarray, weights: np.ndarray) -> float:

@@ -15,7 +15,14 @@ import numpy as np
 import optax
 
 import repara as rp
-from repara.estimators import delta_method, measure_valued, pathwise, score_function
+from repara.estimators import (
+    Surrogate,
+    delta_method,
+    measure_valued,
+    pathwise,
+    score_function,
+    variance,
+)
 from repara.special.elementary import softplus
 
 __all__ = ["ESTIMATORS", "load", "study"]
@@ -23,11 +30,13 @@ __all__ = ["ESTIMATORS", "load", "study"]
 _SAMPLES = 50
 _LEARNING_RATE = 0.02
 
-ESTIMATORS: dict[str, tuple[Any, dict[str, Any]]] = {
+ESTIMATORS: dict[str, tuple[Callable[..., Surrogate], dict[str, Any]]] = {
     "score function": (score_function, {}),
     "score function, leave-one-out": (score_function, {"baseline": "leave_one_out"}),
     "score function, delta": (delta_method, {"estimator": score_function}),
     "pathwise": (pathwise, {}),
+    "pathwise, antithetic": (pathwise, {"source": rp.noise.antithetic}),
+    "pathwise, Sobol": (pathwise, {"source": rp.noise.sobol}),
     "pathwise, delta": (delta_method, {"estimator": pathwise}),
     "measure-valued": (measure_valued, {}),
     "measure-valued, delta": (delta_method, {"estimator": measure_valued}),
@@ -53,16 +62,20 @@ def _posterior(params: Any) -> rp.Normal:
     return rp.Normal(params["loc"], jnp.exp(params["log_scale"]))
 
 
-def _train(
-    estimator: str, data: _Data, key: jax.Array, steps: int, every: int, repeats: int
-) -> dict[str, jax.Array]:
-    """One run: negative ELBO and gradient variance every few steps."""
+def _surrogate(estimator: str, data: _Data) -> Surrogate:
     make, options = ESTIMATORS[estimator]
 
     def negative_log_likelihood(w: jax.Array) -> jax.Array:
         return jnp.sum(softplus(-data.signs * (data.features @ w)))
 
-    surrogate = make(negative_log_likelihood, _posterior, **options)
+    return make(negative_log_likelihood, _posterior, **options)
+
+
+def _train(
+    estimator: str, data: _Data, key: jax.Array, steps: int, every: int, repeats: int
+) -> tuple[Any, dict[str, jax.Array]]:
+    """One run: the posterior, and negative ELBO and gradient variance every few steps."""
+    surrogate = _surrogate(estimator, data)
     optimizer = optax.adam(_LEARNING_RATE)
     prior = rp.Normal(0.0, 1.0)
 
@@ -102,7 +115,8 @@ def _train(
     d = data.features.shape[1]
     params = {"loc": jnp.zeros(d), "log_scale": jnp.full(d, -1.0)}
     keys = jax.random.split(key, steps // every + 1)
-    return jax.lax.scan(round_, (params, optimizer.init(params)), keys)[1]
+    last, measured = jax.lax.scan(round_, (params, optimizer.init(params)), keys)
+    return last[0], measured
 
 
 def study(
@@ -112,8 +126,8 @@ def study(
     num_seeds: int,
     repeats: int,
     tick: Callable[[str], None],
-) -> list[dict]:
-    """Trains with each estimator, several seeds at once.
+) -> tuple[list[dict], list[dict]]:
+    """Trains with each estimator, and measures all of them at one posterior.
 
     Args:
       key: a typed key; consumed.
@@ -124,15 +138,18 @@ def study(
       tick: called with a label after each of the estimators.
 
     Returns:
-      One row an estimator and step: mean over the seeds and spread of each measurement.
+      The learning curves, one row an estimator and step: mean over the seeds and spread of each
+      measurement; and a table at the posterior that pathwise gradients found: variance and time.
     """
     data = load()
-    rows = []
+    rows, trained = [], {}
+    train_key, table_key = jax.random.split(key)
     for estimator in ESTIMATORS:
         run = jax.jit(
             jax.vmap(lambda k, e=estimator: _train(e, data, k, steps, every, repeats))
         )  # the keys are the same for every estimator
-        measured = jax.device_get(run(jax.random.split(key, num_seeds)))
+        params, measured = jax.device_get(run(jax.random.split(train_key, num_seeds)))
+        trained[estimator] = jax.tree.map(lambda x: jnp.asarray(x[0]), params)
         for i in range(steps // every + 1):
             row: dict[str, Any] = {"estimator": estimator, "step": i * every}
             for name, values in measured.items():
@@ -140,4 +157,14 @@ def study(
                 row[f"{name}_spread"] = float(np.std(values[:, i], dtype=np.float64))
             rows.append(row)
         tick(estimator)
-    return rows
+    table = []
+    for estimator in ESTIMATORS:
+        report = variance(
+            _surrogate(estimator, data), trained["pathwise"], table_key, _SAMPLES, 10 * repeats
+        )
+        table.append({
+            "estimator": estimator, "variance": report.total_variance, "snr": report.snr,
+            "microseconds": 1e6 * report.seconds, "variance_time": report.variance_time,
+        })  # fmt: skip
+    tick("table")
+    return rows, table

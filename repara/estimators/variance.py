@@ -12,8 +12,8 @@ from repara.estimators.surrogate import Params, Surrogate, check_call
 __all__ = ["VarianceReport", "control_variate_loss", "variance"]
 
 _TIMINGS = 7
-# Gradients formed at once; more of them do not run faster on any device, and need memory.
-_CHUNK = 256
+# Gradients formed at once; more of them hardly run faster, and need memory.
+_CHUNK = 64
 
 
 class VarianceReport(NamedTuple):

@@ -135,27 +135,35 @@ def _train(name: str, key: jax.Array, steps: int, every: int, repeats: int) -> A
             lambda x: jnp.mean(surrogate({"logit": x, "learnt": learnt}, key, _SAMPLES))
         )(logit)
 
-    def step(carry: Any, key: jax.Array) -> Any:
-        logit, state, learnt, tuner_state = carry
+    def step(carry: Any, key_and_learn: Any) -> Any:
+        key, learn = key_and_learn
         gradient_key, tuner_key = jax.random.split(key)
-        updates, state = optimizer.update(gradient(logit, learnt, gradient_key), state)
-        if name in _TRAINED:
-            learnt, tuner_state = _tune(surrogate, logit, learnt, tuner_state, tuner_key)
-        return (optax.apply_updates(logit, updates), state, learnt, tuner_state), None
+        g = gradient(carry[0], carry[2], gradient_key)
+
+        def update(carry: Any) -> Any:
+            logit, state, learnt, tuner_state = carry
+            updates, state = optimizer.update(g, state)
+            if name in _TRAINED:
+                learnt, tuner_state = _tune(surrogate, logit, learnt, tuner_state, tuner_key)
+            return optax.apply_updates(logit, updates), state, learnt, tuner_state
+
+        return jax.lax.cond(learn, update, lambda carry: carry, carry), g
 
     def round_(carry: Any, key: jax.Array) -> Any:
-        train_key, measure_key = jax.random.split(key)
-        logit, _, learnt, _ = carry
-        g = jax.vmap(lambda k: gradient(logit, learnt, k))(jax.random.split(measure_key, repeats))
+        logit = carry[0]
         p = jax.nn.sigmoid(logit)
-        measured = {
+        # The first gradients are for the variance; then it learns.
+        count = repeats + every
+        keys = jax.random.split(key, count)
+        carry, g = jax.lax.scan(step, carry, (keys, jnp.arange(count) >= repeats))
+        g = g[:repeats]
+        return carry, {
             "loss": p * _toy(jnp.ones(())) + (1 - p) * _toy(jnp.zeros(())),
             "probability": p,
             "variance": jnp.var(g, ddof=1),
             "bias": jnp.mean(g) - _truth(logit),
             "bias_stderr": jnp.std(g, ddof=1) / repeats**0.5,
         }
-        return jax.lax.scan(step, carry, jax.random.split(train_key, every))[0], measured
 
     carry = (logit, optimizer.init(logit), learnt, _TUNER.init(learnt))
     return jax.lax.scan(round_, carry, jax.random.split(key, steps // every + 1))[1]
@@ -249,7 +257,7 @@ def temperatures(
                 "estimator": name, "temperature": float(temperature),
                 "bias": float(np.mean(each) - 1),
                 "bias_stderr": float(np.std(each, ddof=1) / repeats**0.5),
-                "variance": float(samples * np.var(g, ddof=1, dtype=np.float64)),
+                "variance": float(samples * np.var(each, ddof=1) * float(truth) ** 2),
             })  # fmt: skip
     tick("temperatures")
     return rows

@@ -108,7 +108,7 @@ def markdown(table: Sequence[Mapping[str, Any]]) -> str:
     """A table of estimators in Markdown, with the bias where it was measured."""
     names = ["estimator", "variance", "µs a gradient", "variance x s"]
     cells = [
-        [r["estimator"], f"{r['variance']:.2e}", f"{r['microseconds']:.0f}",
+        [r["estimator"], f"{r['variance']:.2e}", f"{_short(r['microseconds'])}",
          f"{r['variance_time']:.1e}"]
         for r in table
     ]  # fmt: skip
@@ -118,3 +118,8 @@ def markdown(table: Sequence[Mapping[str, Any]]) -> str:
             row.insert(1, f"{r['bias']:+.1e} ± {r['bias_stderr']:.0e}")
     lines = [names, ["---"] * len(names), *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _short(value: float) -> str:
+    """Two digits, and no exponent."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"

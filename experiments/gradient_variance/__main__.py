@@ -10,13 +10,12 @@ bounds. Each leaves CSV files and a figure in the run directory, and the figures
 result.json.
 """
 
-import contextlib
 import csv
 import dataclasses
 import io
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,27 +106,13 @@ def run(config: Config) -> dict[str, Any]:
         def tick(label: str, progress: Progress = progress, begin: float = begin) -> None:
             progress.update(1, {"done": label, "seconds": f"{time.perf_counter() - begin:.0f}"})
 
-        with _compiled_fast(config.quick):
-            outcome = _run_study(
-                study, config, size, jax.random.fold_in(key, index), directory, tick
-            )
+        outcome = _run_study(study, config, size, jax.random.fold_in(key, index), directory, tick)
         progress.close()
         result[study] = {**outcome, "seconds": time.perf_counter() - begin}
         result["device"] = jax.devices()[0].device_kind
         directory.write_result(result)
     print(f"CSV files, plots/ and result.json are in {directory.path}", file=sys.stderr)
     return {**result, "workdir": str(directory.path)}
-
-
-@contextlib.contextmanager
-def _compiled_fast(quick: bool) -> Iterator[None]:
-    """Leaves most optimizations out: a short study is nearly all compilation."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", quick or before)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", before)
 
 
 def _run_study(

@@ -230,7 +230,11 @@ def panels(
     across = [log_x] * len(groups) if isinstance(log_x, bool) else log_x
     upwards = [log_y] * len(groups) if isinstance(log_y, bool) else log_y
     with matplotlib.rc_context(_STYLE):
-        figure = _figure(3.6 * columns + 0.6, 2.9 * rows + 0.2 * (1 + len(labels) / (columns + 1)))
+        width = 3.6 * columns + 0.6
+        # 0.065 inches a letter of the legend.
+        fitting = int(width / (0.065 * max(map(len, labels)) + 0.5))
+        legend_columns = max(1, min(columns + 1, fitting))
+        figure = _figure(width, 2.9 * rows + 0.2 * (1 + len(labels) / legend_columns))
         grid = figure.subplots(rows, columns, squeeze=False)
         handles: dict[str, Any] = {}
         for index, (title, lines) in enumerate(groups.items()):
@@ -259,7 +263,7 @@ def panels(
             grid[index // columns, index % columns].set_visible(False)
         figure.legend(
             handles.values(), handles.keys(), loc="outside lower center",
-            ncols=columns + 1, fontsize=8,
+            ncols=legend_columns, fontsize=8,
         )  # fmt: skip
         return save(figure, path)
 

@@ -16,7 +16,7 @@ _TITLES = {
     "exp(-k x^2)": r"$f = \exp(-k x^2)$",
     "cos(k x)": r"$f = \cos(k x)$",
 }
-# Below this a variance is what rounding leaves of zero, which no logarithm shows.
+# Below this part of the largest a variance is what rounding leaves of zero: left out of figures.
 _SMALLEST = 1e-12
 
 
@@ -24,12 +24,12 @@ def _series(
     rows: Sequence[dict], group: str, x: str, y: str, spread: str
 ) -> dict[str, plotting.Line]:
     names = list(dict.fromkeys(r[group] for r in rows))
-    lines = {}
+    lines, smallest = {}, _SMALLEST * max(r[y] for r in rows)
     for name in names:
         mine = [r for r in rows if r[group] == name]
         lines[name] = plotting.Line(
             np.array([r[x] for r in mine]),
-            np.array([r[y] if abs(r[y]) > _SMALLEST else np.nan for r in mine]),
+            np.array([r[y] if r[y] > smallest else np.nan for r in mine]),
             np.array([r[spread] for r in mine]),
         )
     return lines

@@ -13,7 +13,7 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 __all__ = [
     "Line",
@@ -169,7 +169,7 @@ def curves(
             axes.set_ylabel(ylabel)
             if len(lines) > 1:
                 axes.legend()
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         return save(figure, path)
 
 
@@ -180,13 +180,14 @@ class Line(NamedTuple):
       x: [n].
       y: [n].
       error: half the length of each error bar, [n].
-      reference: what theory says, drawn as a line through which the points should pass, or None.
+      reference: what theory says, a curve (x, y) of any length through the points, which are then
+        not joined; or None.
     """
 
     x: np.ndarray
     y: np.ndarray
     error: np.ndarray
-    reference: np.ndarray | None = None
+    reference: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def panels(
@@ -194,21 +195,21 @@ def panels(
     groups: Mapping[str, Mapping[str, Line]],
     *,
     columns: int,
-    xlabel: str,
+    xlabel: str | Sequence[str],
     ylabel: str,
-    log_x: bool = False,
+    log_x: bool | Sequence[bool] = False,
     log_y: bool | Sequence[bool] = False,
 ) -> Path:
     """Draws panels of series with error bars, one legend for all.
 
     Args:
       path: the PNG to write.
-      groups: panel title -> series label -> line. A label has one colour in all panels.
+      groups: panel title -> series label -> line. A label has one colour and marker in all panels.
       columns: panels in a row.
-      xlabel: the label of all horizontal axes.
+      xlabel: the label of the horizontal axes, for all panels or for each.
       ylabel: the label of the vertical axes of the first column.
-      log_x: whether the horizontal axes are logarithmic.
-      log_y: the same of the vertical axes, for all panels or for each.
+      log_x: whether the horizontal axes are logarithmic, for all panels or for each.
+      log_y: the same of the vertical axes.
 
     Returns:
       The path.
@@ -224,9 +225,16 @@ def panels(
     rows = -(-len(groups) // columns)
     labels = list(dict.fromkeys(label for lines in groups.values() for label in lines))
     colours = matplotlib.colormaps["tab10" if len(labels) <= 10 else "tab20"]
-    logarithmic = [log_y] * len(groups) if isinstance(log_y, bool) else log_y
+    markers = "o" if len(labels) <= 5 else "osD^vP<>X*ph"
+    xlabels = [xlabel] * len(groups) if isinstance(xlabel, str) else xlabel
+    across = [log_x] * len(groups) if isinstance(log_x, bool) else log_x
+    upwards = [log_y] * len(groups) if isinstance(log_y, bool) else log_y
     with matplotlib.rc_context(_STYLE):
-        figure = _figure(3.6 * columns + 0.6, 2.9 * rows + 0.2 * (1 + len(labels) / (columns + 1)))
+        width = 3.6 * columns + 0.6
+        # 0.065 inches a letter of the legend.
+        fitting = int(width / (0.065 * max(map(len, labels)) + 0.5))
+        legend_columns = max(1, min(columns + 1, fitting))
+        figure = _figure(width, 2.9 * rows + 0.2 * (1 + len(labels) / legend_columns))
         grid = figure.subplots(rows, columns, squeeze=False)
         handles: dict[str, Any] = {}
         for index, (title, lines) in enumerate(groups.items()):
@@ -235,26 +243,41 @@ def panels(
                 colour = colours(labels.index(label))
                 joined = "none" if line.reference is not None else "-"
                 handles[label] = axes.errorbar(
-                    line.x, line.y, line.error, color=colour, label=label, marker="o",
-                    markersize=3, linewidth=1.2, linestyle=joined, elinewidth=0.8, capsize=1.5,
+                    line.x, line.y, line.error, color=colour, label=label,
+                    marker=markers[labels.index(label) % len(markers)], markersize=3.5,
+                    linewidth=1.2, linestyle=joined, elinewidth=0.8, capsize=1.5,
                 )  # fmt: skip
                 if line.reference is not None:
-                    axes.plot(line.x, line.reference, color=colour, linewidth=1.0)
-            if log_x:
+                    axes.plot(*line.reference, color=colour, linewidth=1.0)
+            if across[index]:
                 axes.set_xscale("log")
-            if logarithmic[index]:
+                _plain_numbers(axes.xaxis, axes.get_xlim())
+            if upwards[index]:
                 axes.set_yscale("log", nonpositive="mask")
+                _plain_numbers(axes.yaxis, axes.get_ylim())
             axes.set_title(title)
-            axes.set_xlabel(xlabel)
+            axes.set_xlabel(xlabels[index])
             if index % columns == 0:
                 axes.set_ylabel(ylabel)
         for index in range(len(groups), rows * columns):
             grid[index // columns, index % columns].set_visible(False)
         figure.legend(
             handles.values(), handles.keys(), loc="outside lower center",
-            ncols=columns + 1, fontsize=8,
+            ncols=legend_columns, fontsize=8,
         )  # fmt: skip
         return save(figure, path)
+
+
+def _plain_numbers(axis: Any, limits: tuple[float, float]) -> None:
+    """Ticks of a short logarithmic axis as plain numbers: 70, not 7 x 10^1."""
+    decades = np.log10(limits[1] / limits[0])
+    if decades < 3:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        # Between powers of ten 2 and 5, where those are few.
+        between = FuncFormatter(
+            lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else ""
+        )  # fmt: skip
+        axis.set_minor_formatter(between if decades < 1.5 else NullFormatter())
 
 
 def bars(

@@ -25,6 +25,13 @@ def _draw(kind, path):
         return plotting.curves(path, {"y": {"one": ([1, 2], [3.0, 4.0]), "two": ([], [])}}, "x")
     if kind == "bars":
         return plotting.bars(path, [1.0, 3.0, 2.0], xlabel="x", ylabel="y", title="t")
+    if kind == "panels":
+        x = np.array([1.0, 10.0, 100.0])
+        short = plotting.Line(x, 70 + x, np.ones(3), reference=(np.arange(1.0, 9), np.arange(8.0)))
+        groups = {"t": {"one": short, "none": plotting.Line(x, 0 * x, 0 * x)}, "u": {"two": short}}
+        return plotting.panels(
+            path, groups, columns=2, xlabel=("a", "b"), ylabel="y", log_x=True, log_y=(True, False)
+        )
     if kind == "grouped_bars":
         groups = {"a": [1.0, 10.0], "b": [2.0, float("nan")]}
         return plotting.grouped_bars(path, groups, ["p", "q"], ylabel="ms", title="t")
@@ -37,7 +44,16 @@ def _draw(kind, path):
 
 @pytest.mark.parametrize(
     "kind",
-    ["image_grid", "curves", "bars", "grouped_bars", "few_labels", "many_labels", "no_labels"],
+    [
+        "image_grid",
+        "curves",
+        "bars",
+        "grouped_bars",
+        "panels",
+        "few_labels",
+        "many_labels",
+        "no_labels",
+    ],
 )
 def test_figures_are_written_whole(tmp_path, kind):
     path = tmp_path / "figure.png"

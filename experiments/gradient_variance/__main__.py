@@ -53,19 +53,22 @@ class _Size:
 
     function_repeats: int
     function_points: int
+    curve_points: int
     logistic_steps: int
     logistic_repeats: int
     discrete_steps: int
     measurements: int
     variance_repeats: int
+    temperature_points: int
+    temperature_repeats: int
     snr_power: int
     snr_repeats: int
 
 
-_FULL = _Size(1_000_000, 13, 200, 10, 4000, 10, 200, 5, 10_000)
-_QUICK = _Size(50_000, 3, 20, 4, 400, 2, 40, 4, 1000)
+_FULL = _Size(500_000, 13, 61, 200, 10, 4000, 10, 200, 7, 2000, 5, 10_000)
+_QUICK = _Size(50_000, 3, 61, 10, 3, 400, 2, 40, 3, 100, 4, 1000)
 _PARTS = {"functions": 9, "logistic": len(logistic.ESTIMATORS),
-          "discrete": len(discrete.ESTIMATORS)}  # fmt: skip
+          "discrete": len(discrete.ESTIMATORS) + 1}  # fmt: skip
 
 
 def run(config: Config) -> dict[str, Any]:
@@ -124,17 +127,22 @@ def _run_study(
     if study == "functions":
         rows = functions.study(key, size.function_repeats, size.function_points, tick)
         _write_csv(path / "functions.csv", rows)
-        report.draw_functions(plots / "functions.png", rows)
+        curves = functions.exact_curves(size.curve_points)
+        _write_csv(path / "functions_exact.csv", curves)
+        report.draw_functions(plots / "functions.png", rows, curves)
         ratios = [r["measured"] / r["exact"] for r in rows if r["exact"] > 1e-12]
         return {"largest_deviation": float(np.max(np.abs(np.array(ratios) - 1)))}
     if study == "logistic":
         every = size.logistic_steps // size.measurements
-        rows = logistic.study(
+        rows, table = logistic.study(
             key, size.logistic_steps, every, config.num_seeds, size.logistic_repeats, tick
         )
         _write_csv(path / "logistic.csv", rows)
+        _write_csv(path / "logistic_table.csv", table)
         report.draw_logistic(plots / "logistic.png", rows)
-        return {"last": _last(rows, ("negative_elbo", "variance_loc", "variance_log_scale"))}
+        print(report.markdown(table))
+        last = _last(rows, ("negative_elbo", "variance_loc", "variance_log_scale"))
+        return {"last": last, "table": table}
     if study == "discrete":
         every = size.discrete_steps // size.measurements
         curves, table = discrete.study(
@@ -142,13 +150,18 @@ def _run_study(
         )
         _write_csv(path / "discrete.csv", curves)
         _write_csv(path / "discrete_table.csv", table)
-        report.draw_discrete(plots / "discrete.png", curves)
+        temperatures = discrete.temperatures(
+            jax.random.fold_in(key, 1), size.temperature_points, size.temperature_repeats, tick
+        )
+        _write_csv(path / "discrete_temperatures.csv", temperatures)
+        report.draw_discrete(plots / "discrete.png", curves, temperatures)
         print(report.markdown(table))
         return {"last": _last(curves, ("loss", "probability", "variance")), "table": table}
     rows = signal_to_noise.study(key, size.snr_power, size.snr_repeats, tick)
     _write_csv(path / "snr.csv", rows)
-    report.draw_snr(plots / "snr.png", rows)
-    return {"slopes": signal_to_noise.slopes(rows)}
+    slopes = signal_to_noise.slopes(rows)
+    report.draw_snr(plots / "snr.png", rows, slopes)
+    return {"slopes": slopes}
 
 
 def _last(rows: Sequence[dict], columns: Sequence[str]) -> dict[str, dict[str, float]]:

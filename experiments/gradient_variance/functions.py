@@ -15,15 +15,17 @@ import numpy as np
 import repara as rp
 from repara.estimators import measure_valued, pathwise, score_function
 
-__all__ = ["ESTIMATORS", "FUNCTIONS", "exact_variance", "measured_variance", "study"]
+__all__ = ["ESTIMATORS", "FUNCTIONS", "exact_curves", "exact_variance", "measured_variance",
+           "study"]  # fmt: skip
 
 LOC, SCALE = 1.0, 1.0
 _CHUNK = 4000
 
-FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "(x - k)^2": lambda x, k: (x - k) ** 2,
-    "exp(-k x^2)": lambda x, k: jnp.exp(-k * x**2),
-    "cos(k x)": lambda x, k: jnp.cos(k * x),
+# Of x, k and the module to compute with, jax.numpy or numpy.
+FUNCTIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "(x - k)^2": lambda x, k, xp: (x - k) ** 2,
+    "exp(-k x^2)": lambda x, k, xp: xp.exp(-k * x**2),
+    "cos(k x)": lambda x, k, xp: xp.cos(k * x),
 }
 _GRIDS = {
     "(x - k)^2": np.linspace(-3.0, 3.0, 13),
@@ -48,35 +50,54 @@ def exact_variance(function: str, estimator: str, k: float) -> np.ndarray:
     Returns:
       The variances of the derivatives in location and scale, [2].
     """
-    with jax.enable_x64(True):
 
-        def f(x: np.ndarray) -> np.ndarray:
-            return np.asarray(FUNCTIONS[function](jnp.asarray(x, jnp.float64), k))
+    def f(x: np.ndarray) -> np.ndarray:
+        return FUNCTIONS[function](x, k, np)
 
-        def slope(x: np.ndarray) -> np.ndarray:
-            derivative = jax.vmap(jax.grad(lambda v: FUNCTIONS[function](v, k)))
-            return np.asarray(derivative(jnp.asarray(x.ravel(), jnp.float64))).reshape(x.shape)
+    if estimator == "measure-valued":
+        nodes, weights = np.polynomial.legendre.leggauss(300)
+        w = 6.0 * (nodes + 1)  # a Rayleigh radius of 12 has probability e^-72
+        rayleigh = weights * w * np.exp(-0.5 * w**2)
+        low = f(LOC + SCALE * w) - f(LOC - SCALE * w)
+        loc = _variance(low / (SCALE * np.sqrt(2 * np.pi)), rayleigh)
+        radius = np.linspace(-12.0, 12.0, 2401)[:, None]
+        maxwell = radius**2 * np.exp(-0.5 * radius**2)
+        nodes, weights = np.polynomial.legendre.leggauss(60)
+        uniform = 0.5 * (nodes + 1)[None]
+        high = f(LOC + SCALE * radius) - f(LOC + SCALE * radius * uniform)
+        return np.array([loc, _variance(high / SCALE, maxwell * weights[None])])
+    # The trapezoidal rule on smooth functions that vanish at both ends: exact to rounding.
+    eps = np.linspace(-12.0, 12.0, 6001)
+    density, x = np.exp(-0.5 * eps**2), LOC + SCALE * eps
+    if estimator == "pathwise":
+        slope = f(x + 1e-30j).imag / 1e-30  # the complex step: exact to rounding
+        g = [slope, slope * eps]
+    else:
+        g = [f(x) * eps / SCALE, f(x) * (eps**2 - 1) / SCALE]
+    return np.array([_variance(v, density) for v in g])
 
-        if estimator == "measure-valued":
-            nodes, weights = np.polynomial.legendre.leggauss(300)
-            w = 6.0 * (nodes + 1)  # a Rayleigh radius of 12 has probability e^-72
-            rayleigh = weights * w * np.exp(-0.5 * w**2)
-            low = f(LOC + SCALE * w) - f(LOC - SCALE * w)
-            loc = _variance(low / (SCALE * np.sqrt(2 * np.pi)), rayleigh)
-            radius = np.linspace(-12.0, 12.0, 2401)[:, None]
-            maxwell = radius**2 * np.exp(-0.5 * radius**2)
-            nodes, weights = np.polynomial.legendre.leggauss(60)
-            uniform = 0.5 * (nodes + 1)[None]
-            high = f(LOC + SCALE * radius) - f(LOC + SCALE * radius * uniform)
-            return np.array([loc, _variance(high / SCALE, maxwell * weights[None])])
-        # The trapezoidal rule on smooth functions that vanish at both ends: exact to rounding.
-        eps = np.linspace(-12.0, 12.0, 6001)
-        density, x = np.exp(-0.5 * eps**2), LOC + SCALE * eps
-        if estimator == "pathwise":
-            g = [slope(x), slope(x) * eps]
-        else:
-            g = [f(x) * eps / SCALE, f(x) * (eps**2 - 1) / SCALE]
-        return np.array([_variance(v, density) for v in g])
+
+def exact_curves(num_points: int) -> list[dict]:
+    """Exact variances over fine grids, for the lines of a figure.
+
+    Args:
+      num_points: points of each grid.
+
+    Returns:
+      One row a function, estimator, k and parameter.
+    """
+    rows = []
+    for function, grid in _GRIDS.items():
+        space = np.linspace if grid[0] < 0 else np.geomspace
+        for estimator in ESTIMATORS:
+            for k in space(grid[0], grid[-1], num_points):
+                exact = exact_variance(function, estimator, float(k))
+                rows += [
+                    {"function": function, "estimator": estimator, "k": float(k),
+                     "parameter": parameter, "exact": float(value)}
+                    for parameter, value in zip(("loc", "scale"), exact, strict=True)
+                ]  # fmt: skip
+    return rows
 
 
 def _variance(values: np.ndarray, weights: np.ndarray) -> float:
@@ -107,7 +128,7 @@ def measured_variance(
     @jax.jit
     def moments(k: jax.Array, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
         surrogate = ESTIMATORS[estimator](
-            lambda x: FUNCTIONS[function](x, k), lambda p: rp.Normal(p[0], p[1])
+            lambda x: FUNCTIONS[function](x, k, jnp), lambda p: rp.Normal(p[0], p[1])
         )
 
         def gradient(key: jax.Array) -> jax.Array:

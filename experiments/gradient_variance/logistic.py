@@ -6,6 +6,7 @@ after Mohamed et al. (2020), "Monte Carlo gradient estimation in machine learnin
 cases of 30 standardized features and an intercept, 50 samples of the posterior a step.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import numpy as np
 import optax
 
 import repara as rp
-from repara.estimators import delta_method, measure_valued, pathwise, score_function
+from repara.estimators import Surrogate, delta_method, measure_valued, pathwise, score_function
 from repara.special.elementary import softplus
 
 __all__ = ["ESTIMATORS", "load", "study"]
@@ -23,11 +24,13 @@ __all__ = ["ESTIMATORS", "load", "study"]
 _SAMPLES = 50
 _LEARNING_RATE = 0.02
 
-ESTIMATORS: dict[str, tuple[Any, dict[str, Any]]] = {
+ESTIMATORS: dict[str, tuple[Callable[..., Surrogate], dict[str, Any]]] = {
     "score function": (score_function, {}),
     "score function, leave-one-out": (score_function, {"baseline": "leave_one_out"}),
     "score function, delta": (delta_method, {"estimator": score_function}),
     "pathwise": (pathwise, {}),
+    "pathwise, antithetic": (pathwise, {"source": rp.noise.antithetic}),
+    "pathwise, Sobol": (pathwise, {"source": rp.noise.sobol}),
     "pathwise, delta": (delta_method, {"estimator": pathwise}),
     "measure-valued": (measure_valued, {}),
     "measure-valued, delta": (delta_method, {"estimator": measure_valued}),
@@ -72,32 +75,36 @@ def _train(
     def divergence(params: Any) -> jax.Array:
         return jnp.sum(rp.kl_divergence(_posterior(params), prior))
 
-    def step(carry: Any, key: jax.Array) -> Any:
-        params, state = carry
-        gradient = jax.grad(lambda p: expected(p, key) + divergence(p))(params)
-        updates, state = optimizer.update(gradient, state, params)
-        return (optax.apply_updates(params, updates), state), None
+    def step(carry: Any, key_and_learn: Any) -> Any:
+        key, learn = key_and_learn
+        gradient = jax.grad(expected)(carry[0], key)
 
-    def measure(params: Any, key: jax.Array) -> dict[str, jax.Array]:
-        bound_key, variance_key = jax.random.split(key)
+        def update(carry: Any) -> Any:
+            params, state = carry
+            whole = jax.tree.map(jnp.add, gradient, jax.grad(divergence)(params))
+            updates, state = optimizer.update(whole, state, params)
+            return optax.apply_updates(params, updates), state
+
+        return jax.lax.cond(learn, update, lambda carry: carry, carry), gradient
+
+    def round_(carry: Any, key: jax.Array) -> Any:
+        params = carry[0]
+        bound_key, key = jax.random.split(key)
         w = _posterior(params).sample(bound_key, (500,))
         losses = jnp.sum(softplus(-data.signs[None] * (w @ data.features.T)), axis=1)
-        g = jax.lax.map(
-            lambda k: jax.grad(expected)(params, k), jax.random.split(variance_key, repeats)
-        )
-        spread = {k: jnp.sum(jnp.var(v, axis=0, ddof=1)) for k, v in g.items()}
-        correct = jnp.mean((data.features @ params["loc"]) * data.signs > 0)
-        return {
+        # The first gradients are for the variance; then it learns.
+        count = repeats + every
+        keys = jax.random.split(key, count)
+        carry, gradients = jax.lax.scan(step, carry, (keys, jnp.arange(count) >= repeats))
+        spread = jax.tree.map(
+            lambda g: jnp.sum(jnp.var(g[:repeats], axis=0, ddof=1)), gradients
+        )  # fmt: skip
+        return carry, {
             "negative_elbo": jnp.mean(losses) + divergence(params),
-            "accuracy": correct,
+            "accuracy": jnp.mean((data.features @ params["loc"]) * data.signs > 0),
             "variance_loc": spread["loc"],
             "variance_log_scale": spread["log_scale"],
         }
-
-    def round_(carry: Any, key: jax.Array) -> Any:
-        train_key, measure_key = jax.random.split(key)
-        measured = measure(carry[0], measure_key)
-        return jax.lax.scan(step, carry, jax.random.split(train_key, every))[0], measured
 
     d = data.features.shape[1]
     params = {"loc": jnp.zeros(d), "log_scale": jnp.full(d, -1.0)}
@@ -112,7 +119,7 @@ def study(
     num_seeds: int,
     repeats: int,
     tick: Callable[[str], None],
-) -> list[dict]:
+) -> tuple[list[dict], list[dict]]:
     """Trains with each estimator, several seeds at once.
 
     Args:
@@ -124,20 +131,30 @@ def study(
       tick: called with a label after each of the estimators.
 
     Returns:
-      One row an estimator and step: mean over the seeds and spread of each measurement.
+      The learning curves, one row an estimator and step: mean over the seeds and spread of each
+      measurement; and a table: the variance in all parameters at the end of training, and the time
+      of a gradient in it.
     """
     data = load()
-    rows = []
+    rows, table = [], []
+    rounds = steps // every + 1
     for estimator in ESTIMATORS:
-        run = jax.jit(
-            jax.vmap(lambda k, e=estimator: _train(e, data, k, steps, every, repeats))
-        )  # the keys are the same for every estimator
-        measured = jax.device_get(run(jax.random.split(key, num_seeds)))
-        for i in range(steps // every + 1):
+        run = jax.jit(jax.vmap(lambda k, e=estimator: _train(e, data, k, steps, every, repeats)))
+        keys = jax.random.split(key, num_seeds)  # the same for every estimator
+        compiled = run.lower(keys).compile()
+        begin = time.perf_counter()
+        measured = jax.device_get(compiled(keys))
+        seconds = (time.perf_counter() - begin) / (num_seeds * rounds * (repeats + every))
+        for i in range(rounds):
             row: dict[str, Any] = {"estimator": estimator, "step": i * every}
             for name, values in measured.items():
                 row[name] = float(np.mean(values[:, i], dtype=np.float64))
                 row[f"{name}_spread"] = float(np.std(values[:, i], dtype=np.float64))
             rows.append(row)
+        total = rows[-1]["variance_loc"] + rows[-1]["variance_log_scale"]
+        table.append({
+            "estimator": estimator, "variance": total, "microseconds": 1e6 * seconds,
+            "variance_time": total * seconds,
+        })  # fmt: skip
         tick(estimator)
-    return rows
+    return rows, table

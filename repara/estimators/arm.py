@@ -114,13 +114,13 @@ def _antithetic(
     def surrogate(params: Params, key: jax.Array, num_samples: int) -> jax.Array:
         check_call(key, num_samples)
         distribution = distribution_fn(params)
-        logits, binary = logits_of(distribution, name)
+        b = draw(distribution, key, num_samples)
+        logits, binary = logits_of(distribution, b, name)
         if not binary:
             raise TypeError(
                 f"{name} takes distributions over zeros and ones, got {type(distribution).__name__}"
                 " over one-hot vectors: use rebar or score_function"
             )
-        b = draw(distribution, key, num_samples)
         values = evaluate(function, b)
         fixed = jax.lax.stop_gradient(logits)[None]
         probability = jax.nn.sigmoid(fixed)

@@ -15,6 +15,8 @@ from repara.estimators.surrogate import (
     Surrogate,
     check_call,
     detach,
+    evaluate,
+    event_rank,
     innermost,
 )
 
@@ -48,7 +50,7 @@ def delta_method(
       The surrogate `(params, key, num_samples) -> [num_samples]`, for at least 3 samples.
 
     Raises:
-      NotImplementedError: the covariance of the distribution is not known.
+      NotImplementedError: the mean or the covariance of the distribution is not known.
       ValueError: fewer than 3 samples, or what the estimator raises.
 
     Source:
@@ -66,7 +68,14 @@ def delta_method(
     def surrogate(params: Params, key: jax.Array, num_samples: int) -> jax.Array:
         check_call(key, num_samples, 3, "the coefficient comes from the other samples")
         fixed = detach(params)
-        mean = distribution_fn(fixed).mean
+        distribution = distribution_fn(fixed)
+        if not hasattr(distribution, "mean") or not hasattr(distribution, "variance"):
+            raise NotImplementedError(
+                f"delta_method needs a distribution with mean and variance, "
+                f"{type(distribution).__name__} has not both: use the estimator by itself"
+            )
+        mean = distribution.mean
+        evaluate(function, mean[None])  # says what is wrong with it, if something is
         value, slope = jax.value_and_grad(function)(mean)
 
         def curvature(direction: jax.Array) -> jax.Array:
@@ -100,15 +109,15 @@ def delta_method(
 
 def _trace(distribution: Any, curvature: Callable[[jax.Array], jax.Array]) -> jax.Array:
     """tr(f'' Cov(z)), the covariance with its gradient."""
-    base = innermost(distribution)
-    scalar = tuple(base.event_shape) == ()
-    covariance = None if scalar else getattr(base, "covariance_matrix", None)
-    if not scalar and (covariance is None or tuple(base.batch_shape) != ()):
+    base, variance = innermost(distribution), distribution.variance
+    rank = event_rank(base, variance[None])
+    batch = variance.shape[: variance.ndim - rank]
+    covariance = getattr(base, "covariance_matrix", None) if rank else None
+    if rank and (covariance is None or batch):
         raise NotImplementedError(
             f"delta_method needs independent coordinates or a covariance_matrix, "
-            f"{type(base).__name__} with batch shape {tuple(base.batch_shape)} has neither"
+            f"{type(base).__name__} with batch shape {batch} has neither"
         )
-    variance = distribution.variance
     basis = jnp.eye(variance.size, dtype=variance.dtype).reshape(-1, *variance.shape)
     if covariance is not None:
         return jnp.sum(jax.vmap(curvature)(basis) * covariance)

@@ -13,9 +13,11 @@ from repara.estimators.surrogate import (
     Function,
     Params,
     Surrogate,
+    attach_path,
     check_call,
     draw,
     evaluate,
+    event_rank,
     innermost,
     joint_log_prob,
     logits_of,
@@ -62,8 +64,9 @@ def enumerate_exactly(function: Function, distribution_fn: DistributionFunction)
                 f"enumerate_exactly needs a finite support, {type(base).__name__} has none: use "
                 "score_function"
             )
-        values = evaluate(function, draw(distribution, key, num_samples))
-        z = _joint_support(base)
+        samples = draw(distribution, key, num_samples)
+        values = evaluate(function, samples)
+        z = _joint_support(base.enumerate_support(), samples, event_rank(base, samples))
         probabilities = jnp.exp(joint_log_prob(distribution, z)).astype(values.dtype)
         exact = jnp.sum(probabilities * evaluate(function, z))
         return jax.lax.stop_gradient(values) + (exact - jax.lax.stop_gradient(exact))
@@ -71,10 +74,10 @@ def enumerate_exactly(function: Function, distribution_fn: DistributionFunction)
     return surrogate
 
 
-def _joint_support(base: object) -> jax.Array:
-    """All joint values of a batch of independent variables, `[S^D] + batch_shape + event_shape`."""
-    single = base.enumerate_support()  # type: ignore[attr-defined]
-    batch, event = tuple(base.batch_shape), tuple(base.event_shape)  # type: ignore[attr-defined]
+def _joint_support(single: jax.Array, samples: jax.Array, event_rank: int) -> jax.Array:
+    """All joint values of a batch of independent variables, `[S^D] + batch + event`."""
+    split = samples.ndim - event_rank
+    batch, event = samples.shape[1:split], samples.shape[split:]
     size, dimensions = single.shape[0], math.prod(batch)
     if dimensions * math.log2(size) > math.log2(_MOST_STATES):
         raise ValueError(
@@ -83,7 +86,8 @@ def _joint_support(base: object) -> jax.Array:
             "score_function"
         )
     index = np.indices((size,) * dimensions).reshape(dimensions, -1).T  # [S^D, D]
-    single = single.reshape(size, *event)
+    # Every variable of the batch has the same values, whether they are spread out over it or not.
+    single = jnp.asarray(single, samples.dtype).reshape(size, -1, *event)[:, 0]
     return single[jnp.asarray(index)].reshape(-1, *batch, *event)
 
 
@@ -92,7 +96,8 @@ def straight_through(function: Function, distribution_fn: DistributionFunction) 
 
         value f(z),   gradient f'(z) dp/dtheta
 
-    The sample is hard in the forward direction; backwards it is taken for its mean.
+    The sample is hard in the forward direction; backwards it is taken for its mean. There are first
+    derivatives only; a second one raises.
 
     Args:
       function: f, maps one sample to a scalar; differentiable between the hard values.
@@ -102,6 +107,7 @@ def straight_through(function: Function, distribution_fn: DistributionFunction) 
       The surrogate `(params, key, num_samples) -> [num_samples]`.
 
     Raises:
+      NotImplementedError: a second derivative.
       TypeError: another distribution.
       ValueError: f does not return a finite scalar.
 
@@ -119,10 +125,15 @@ def straight_through(function: Function, distribution_fn: DistributionFunction) 
     def surrogate(params: Params, key: jax.Array, num_samples: int) -> jax.Array:
         check_call(key, num_samples)
         distribution = distribution_fn(params)
-        logits_of(distribution, "straight_through")  # refuses an index, which has no mean path
-        mean = innermost(distribution).mean
         z = draw(distribution, key, num_samples)
-        return evaluate(function, z + (mean - jax.lax.stop_gradient(mean))[None])
+        logits, binary = logits_of(distribution, z, "straight_through")
+        base = innermost(distribution)
+        if hasattr(base, "mean"):
+            mean = base.mean
+        else:
+            mean = jax.nn.sigmoid(logits) if binary else jax.nn.softmax(logits, axis=-1)
+        path = attach_path(z, jnp.broadcast_to(mean, z.shape), "straight_through")
+        return evaluate(function, path)
 
     return surrogate
 
@@ -138,9 +149,10 @@ def gumbel_softmax(
 
         z = softmax((log p + g) / t),   value f(z), gradient f'(z) dz/dtheta
 
-    With `straight_through` the value is f at the hard sample, and so is f'. The variance grows as
-    the temperature falls. A schedule is a temperature computed from the step, for example
-    `optax.exponential_decay(1.0, 1000, 0.9, end_value=0.5)(step)`; it may be a traced array.
+    With `straight_through` the value is f at the hard sample, and so is f'; its second derivatives
+    raise. The variance grows as the temperature falls. A schedule is a temperature computed from
+    the step, for example `optax.exponential_decay(1.0, 1000, 0.9, end_value=0.5)(step)`; it may be
+    a traced array.
 
     Args:
       function: f, maps one sample to a scalar; defined and differentiable between the hard values.
@@ -153,8 +165,9 @@ def gumbel_softmax(
       the other estimators draw at the same key.
 
     Raises:
+      NotImplementedError: a second derivative, with `straight_through`.
       TypeError: another distribution.
-      ValueError: f does not return a finite scalar.
+      ValueError: the temperature is not positive, or f does not return a finite scalar.
 
     Source:
       Jang, Gu & Poole (2017), "Categorical reparameterization with Gumbel-softmax"; Maddison, Mnih
@@ -170,12 +183,12 @@ def gumbel_softmax(
     def surrogate(params: Params, key: jax.Array, num_samples: int) -> jax.Array:
         check_call(key, num_samples)
         distribution = distribution_fn(params)
-        logits, binary = logits_of(distribution, "gumbel_softmax")
         hard = draw(distribution, key, num_samples)
+        logits, binary = logits_of(distribution, hard, "gumbel_softmax")
         latent, _ = conditional_logits(jax.random.fold_in(key, 1), logits, hard, binary)
         soft = relax_logits(latent, temperature, binary)
         if straight_through:
-            soft = hard + (soft - jax.lax.stop_gradient(soft))
+            soft = attach_path(hard, soft, "gumbel_softmax straight through")
         return evaluate(function, soft)
 
     return surrogate
@@ -193,7 +206,8 @@ def gumbel_rao(
         value f(z),   gradient f'(z) mean_k d/dtheta softmax((log p + g_k) / t),   g_k | z
 
     Biased as straight-through Gumbel-softmax is, by the same amount; the variance is lower
-    (Rao-Blackwell), with the evaluations of f the same in number.
+    (Rao-Blackwell), with the evaluations of f the same in number. There are first derivatives only;
+    a second one raises.
 
     Args:
       function: f, maps one sample to a scalar; differentiable between the hard values.
@@ -205,8 +219,10 @@ def gumbel_rao(
       The surrogate `(params, key, num_samples) -> [num_samples]`.
 
     Raises:
+      NotImplementedError: a second derivative.
       TypeError: another distribution.
-      ValueError: `num_inner` is below 1, or f does not return a finite scalar.
+      ValueError: `num_inner` is below 1, the temperature is not positive, or f does not return a
+        finite scalar.
 
     Source:
       Paulus, Maddison & Krause (2021), "Rao-Blackwellizing the straight-through Gumbel-softmax
@@ -218,17 +234,17 @@ def gumbel_rao(
       >>> surrogate(jnp.zeros(3), jax.random.key(0), 4).shape
       (4,)
     """
-    if num_inner < 1:
-        raise ValueError(f"num_inner must be at least 1, got {num_inner}")
+    if isinstance(num_inner, bool) or not isinstance(num_inner, int) or num_inner < 1:
+        raise ValueError(f"num_inner must be an integer of at least 1, got {num_inner!r}")
 
     def surrogate(params: Params, key: jax.Array, num_samples: int) -> jax.Array:
         check_call(key, num_samples)
         distribution = distribution_fn(params)
-        logits, binary = logits_of(distribution, "gumbel_rao")
         hard = draw(distribution, key, num_samples)
+        logits, binary = logits_of(distribution, hard, "gumbel_rao")
         repeated = jnp.broadcast_to(hard, (num_inner, *hard.shape))
         latent, _ = conditional_logits(jax.random.fold_in(key, 1), logits, repeated, binary)
         soft = jnp.mean(relax_logits(latent, temperature, binary), axis=0)
-        return evaluate(function, hard + (soft - jax.lax.stop_gradient(soft)))
+        return evaluate(function, attach_path(hard, soft, "gumbel_rao"))
 
     return surrogate

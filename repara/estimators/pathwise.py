@@ -38,6 +38,7 @@ def pathwise(
       The surrogate `(params, key, num_samples) -> [num_samples]`.
 
     Raises:
+      TypeError: a source is given for an object that is not of this library.
       ValueError: the distribution has no reparameterization, or f does not return a finite scalar.
 
     Source:
@@ -61,6 +62,11 @@ def pathwise(
                 f"pathwise needs a distribution with rsample, {type(distribution).__name__} has "
                 "none: use score_function, or for binary and one-hot variables disarm, rebar or "
                 "gumbel_softmax"
+            )
+        if source is not noise.iid and not hasattr(distribution, "noise"):
+            raise TypeError(
+                f"a noise source drives the distributions of this library, "
+                f"{type(distribution).__name__} draws its own noise: leave source out"
             )
         options = {} if source is noise.iid else {"source": source}
         return evaluate(function, distribution.rsample(key, (num_samples,), **options))

@@ -94,7 +94,7 @@ def rebar(
 
     Raises:
       TypeError: another distribution.
-      ValueError: f does not return a finite scalar.
+      ValueError: the temperature is not positive, or f does not return a finite scalar.
 
     Source:
       Tucker et al. (2017), "REBAR: low-variance, unbiased gradient estimates for discrete latent
@@ -125,8 +125,8 @@ def _relax(
     def surrogate(params: Params, key: jax.Array, num_samples: int) -> jax.Array:
         check_call(key, num_samples)
         distribution = distribution_fn(params)
-        logits, binary = logits_of(distribution, name)
         hard = draw(distribution, key, num_samples)
+        logits, binary = logits_of(distribution, hard, name)
         values = evaluate(function, hard)
         box = magic_box(joint_log_prob(distribution, hard)).astype(values.dtype)
         z, conditional = conditional_logits(jax.random.fold_in(key, 1), logits, hard, binary)
@@ -139,8 +139,9 @@ def _relax(
         left = values - c(conditional)
         estimate = left * box + c(z)
         if num_samples > 1:
-            rest = jax.lax.stop_gradient(left)
-            baseline = (jnp.sum(rest) - rest) / (num_samples - 1)
+            # Not held fixed: `control_variate_loss` sees c in it too. As 1 - box is zero, and stays
+            # so on average, a derivative of the baseline adds nothing to those of the expectation.
+            baseline = (jnp.sum(left) - left) / (num_samples - 1)
             estimate = estimate + baseline * (1 - box)
         # The value is f to the last bit.
         fixed = jax.lax.stop_gradient(estimate)

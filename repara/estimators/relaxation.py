@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from repara.estimators.surrogate import holds
 from repara.special.elementary import softplus
 
 __all__: list[str] = []
@@ -54,6 +55,10 @@ def _one_hot(key: jax.Array, log_probs: jax.Array, hard: jax.Array) -> jax.Array
 
 
 def relax_logits(latent: jax.Array, temperature: ArrayLike, binary: bool) -> jax.Array:
-    """The soft sample: sigmoid or softmax of the latent over the temperature."""
-    scaled = latent / jnp.asarray(temperature, latent.dtype)
+    """The soft sample: sigmoid or softmax of the latent over the temperature, which is checked."""
+    t = jnp.asarray(temperature, latent.dtype)
+    positive = t > 0
+    if holds(positive) is False:
+        raise ValueError(f"the temperature must be positive, got {temperature}")
+    scaled = latent / jnp.where(positive, t, jnp.nan)
     return jax.nn.sigmoid(scaled) if binary else jax.nn.softmax(scaled, axis=-1)

@@ -1,6 +1,5 @@
 """What every estimator is made of: surrogates, and the checks that they share."""
 
-import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -8,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from repara.distributions import Independent
+from repara.distributions import Bernoulli, Independent, OneHotCategorical
 from repara.noise import check_key
 
 __all__ = ["DistributionFunction", "Function", "Surrogate"]
@@ -57,11 +56,7 @@ def evaluate(function: Function, z: jax.Array) -> jax.Array:
         raise TypeError(f"function must return a real number, it returned {values.dtype}")
     fixed = jax.lax.stop_gradient(values)
     finite = jnp.isfinite(fixed)
-    try:
-        fine = bool(jnp.all(finite))
-    except jax.errors.ConcretizationTypeError:
-        return values
-    if not fine:
+    if holds(finite) is False:
         first = int(jnp.argmin(finite))
         raise ValueError(
             f"function is not finite at {int(jnp.sum(~finite))} of {z.shape[0]} samples; the first "
@@ -71,10 +66,19 @@ def evaluate(function: Function, z: jax.Array) -> jax.Array:
     return values
 
 
+def holds(condition: jax.Array) -> bool | None:
+    """Whether it is true everywhere; None where there is no value to look at, as under `jit`."""
+    try:
+        return bool(jnp.all(condition))
+    except jax.errors.ConcretizationTypeError:
+        return None
+
+
 def draw(distribution: Any, key: jax.Array, num_samples: int) -> jax.Array:
-    """Samples without gradient; the same at the same key for every estimator."""
+    """Samples without gradient, as floats; the same at the same key for every estimator."""
     method = getattr(distribution, "sample", None) or distribution.rsample
-    return jax.lax.stop_gradient(method(key, (num_samples,)))
+    z = jax.lax.stop_gradient(method(key, (num_samples,)))
+    return z if jnp.issubdtype(z.dtype, jnp.floating) else z.astype(jnp.result_type(float))
 
 
 def joint_log_prob(distribution: Any, z: jax.Array) -> jax.Array:
@@ -95,26 +99,63 @@ def innermost(distribution: Any) -> Any:
     return distribution
 
 
-def logits_of(distribution: Any, estimator: str) -> tuple[jax.Array, bool]:
+def event_rank(distribution: Any, z: jax.Array) -> int:
+    """How many of the last axes of samples are one event, read off the shape of log_prob."""
+    return z.ndim - len(jax.eval_shape(distribution.log_prob, z).shape)
+
+
+def logits_of(distribution: Any, z: jax.Array, estimator: str) -> tuple[jax.Array, bool]:
     """Logits of binary or one-hot variables, and whether they are binary.
 
+    Args:
+      distribution: what `distribution_fn` returned.
+      z: samples of it, [num_samples, *batch, *event].
+      estimator: its name, for the error.
+
     Returns:
-      `batch_shape`, log(p / (1 - p)), for a distribution over zeros and ones; or
-      `batch_shape + (K,)`, log p normalized, for one over one-hot vectors.
+      `batch`, log(p / (1 - p)), for a distribution over zeros and ones; or `batch + (K,)`, log p
+      normalized, for one over one-hot vectors.
+
+    Raises:
+      TypeError: another distribution. Under `jit`, where its probabilities cannot be looked at, the
+        logits are NaN.
     """
     base = innermost(distribution)
-    logits, probs = getattr(base, "logits", None), getattr(base, "probs", None)
-    batch, event = tuple(base.batch_shape), tuple(base.event_shape)
-    given = logits if logits is not None else probs
-    if getattr(base, "has_rsample", False) or given is None or given.shape != batch + event:
-        raise TypeError(
-            f"{estimator} takes distributions over zeros and ones or over one-hot vectors, with "
-            f"logits or probs, got {type(base).__name__}; for an index use OneHotCategorical"
-        )
-    if logits is not None:
-        return (logits, True) if event == () else (jax.nn.log_softmax(logits, axis=-1), False)
-    log_p = jnp.log(given)
-    return (log_p - jnp.log1p(-given), True) if event == () else (log_p, False)
+    if isinstance(base, Bernoulli):
+        if base.logits is not None:
+            return base.logits, True
+        return jnp.log(base.probs) - jnp.log1p(-base.probs), True
+    if isinstance(base, OneHotCategorical):
+        if base.logits is not None:
+            return jax.nn.log_softmax(base.logits, axis=-1), False
+        return jnp.log(base.probs), False
+    rank = None if getattr(base, "has_rsample", False) else event_rank(base, z)
+    if rank == 0:
+        zero, one = base.log_prob(jnp.stack([jnp.zeros_like(z[0]), jnp.ones_like(z[0])]))
+        logits, log_total = one - zero, jnp.logaddexp(zero, one)
+    elif rank == 1:
+        k, batch = z.shape[-1], z.shape[1:-1]
+        corners = jnp.eye(k, dtype=z.dtype).reshape(k, *(1,) * len(batch), k)
+        log_p = base.log_prob(jnp.broadcast_to(corners, (k, *batch, k)))
+        logits, log_total = jnp.moveaxis(log_p, 0, -1), jax.nn.logsumexp(log_p, axis=0)[..., None]
+    else:
+        raise _other_distribution(base, estimator)
+    all_there = jnp.abs(jax.lax.stop_gradient(log_total)) < _ROUNDING
+    if holds(all_there) is False:
+        raise _other_distribution(base, estimator)
+    # A factor, so that the gradient is NaN too.
+    return logits * jnp.where(all_there, 1, jnp.nan).astype(logits.dtype), rank == 0
+
+
+# What rounding leaves of log 1 in a sum of probabilities in float32, with room.
+_ROUNDING = 1e-4
+
+
+def _other_distribution(base: Any, estimator: str) -> TypeError:
+    return TypeError(
+        f"{estimator} takes distributions over zeros and ones or over one-hot vectors, got "
+        f"{type(base).__name__}; for an index use OneHotCategorical"
+    )
 
 
 def magic_box(log_prob: jax.Array) -> jax.Array:
@@ -161,16 +202,40 @@ def attach(
                     f"{name} has no estimate for one of the parameters that are differentiated: "
                     "use pathwise or score_function"
                 )
-            estimate = once(estimate, theta)
+            estimate = _once(estimate, theta, name)
             axes = tuple(range(1, estimate.ndim))
             total = total + jnp.sum(estimate * dot[None], axis=axes)
         return values, total
+
+    with_gradient.defjvp(rule, symbolic_zeros=True)
+    return with_gradient(values, parameters, estimates)
+
+
+def attach_path(hard: jax.Array, soft: jax.Array, name: str) -> jax.Array:
+    """Hard samples, with the first derivative of soft ones of their shape; a second one raises."""
+
+    @jax.custom_jvp
+    def straight(hard: Any, soft: Any) -> jax.Array:
+        return hard
+
+    def rule(primals: Any, tangents: Any) -> Any:
+        hard, soft = primals
+        if isinstance(tangents[1], SymbolicZero):
+            return hard, jnp.zeros_like(hard)
+        return hard, _once(jnp.ones_like(hard), soft, name) * tangents[1]
+
+    straight.defjvp(rule, symbolic_zeros=True)
+    return straight(jax.lax.stop_gradient(hard), soft)
+
+
+def _once(estimate: jax.Array, theta: jax.Array, name: str) -> jax.Array:
+    """The estimate; its derivative in theta, which would be a second one, raises."""
 
     @jax.custom_jvp
     def once(estimate: Any, theta: Any) -> jax.Array:
         return estimate
 
-    def once_rule(primals: Any, tangents: Any) -> Any:
+    def rule(primals: Any, tangents: Any) -> Any:
         if not isinstance(tangents[1], SymbolicZero):
             raise NotImplementedError(
                 f"{name} estimates first derivatives only: for higher ones use pathwise or "
@@ -180,11 +245,5 @@ def attach(
             return primals[0], jnp.zeros_like(primals[0])
         return primals[0], tangents[0]
 
-    with_gradient.defjvp(rule, symbolic_zeros=True)
-    once.defjvp(once_rule, symbolic_zeros=True)
-    return with_gradient(values, parameters, estimates)
-
-
-def batch_size(distribution: Any) -> int:
-    """How many coordinates the batch has."""
-    return math.prod(distribution.batch_shape)
+    once.defjvp(rule, symbolic_zeros=True)
+    return once(estimate, theta)

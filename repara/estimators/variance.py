@@ -1,5 +1,6 @@
 """How good an estimator is: bias, variance, time; and the loss that trains a control variate."""
 
+import itertools
 import statistics
 import time
 from typing import Any, NamedTuple
@@ -11,9 +12,8 @@ from repara.estimators.surrogate import Params, Surrogate, check_call
 
 __all__ = ["VarianceReport", "control_variate_loss", "variance"]
 
-_TIMINGS = 7
-# Gradients formed at once; more of them do not run faster on any device, and need memory.
-_CHUNK = 256
+# Stretches of gradients that are timed by themselves.
+_STRETCHES = 7
 
 
 class VarianceReport(NamedTuple):
@@ -26,7 +26,8 @@ class VarianceReport(NamedTuple):
       variance: of each coordinate, the same.
       total_variance: the sum of the variances over all coordinates, a float.
       snr: the signal-to-noise ratio, sqrt(sum mean^2 / sum variance), a float.
-      seconds: the median time of one gradient, compiled and warm, a float.
+      seconds: the time of one gradient in a compiled loop, the median of several stretches of it, a
+        float.
       variance_time: `total_variance * seconds`, which decides between estimators: samples can be
         bought with time. A float.
     """
@@ -86,18 +87,30 @@ def variance(
         raise ValueError(f"repeats must be at least 2, got {repeats}")
     params = jax.tree.map(jnp.asarray, params)
 
-    def gradient(params: Params, key: jax.Array) -> Any:
-        return jax.grad(lambda p: jnp.mean(surrogate(p, key, num_samples)))(params)
-
-    def both(key: jax.Array) -> tuple[jax.Array, Any]:
-        return jnp.mean(surrogate(params, key, num_samples)), gradient(params, key)
-
+    # One compiled loop fills in the gradients and is timed while it does.
     @jax.jit
-    def all_gradients(keys: jax.Array) -> tuple[jax.Array, Any]:
-        return jax.lax.map(both, keys, batch_size=min(_CHUNK, repeats))
+    def fill(params: Params, keys: jax.Array, first: int, last: int, filled: Any) -> Any:
+        def body(i: jax.Array, filled: Any) -> Any:
+            both = jax.value_and_grad(lambda p: jnp.mean(surrogate(p, keys[i], num_samples)))
+            return jax.tree.map(lambda all_, one: all_.at[i].set(one), filled, both(params))
+
+        return jax.lax.fori_loop(first, last, body, filled)
 
     keys = jax.random.split(key, repeats)
-    values, gradients = all_gradients(keys)
+    one = jax.eval_shape(
+        lambda p: (jnp.mean(surrogate(p, keys[0], num_samples)), p), params
+    )  # fmt: skip
+    filled = jax.tree.map(lambda x: jnp.zeros((repeats, *x.shape), x.dtype), one)
+    filled = jax.block_until_ready(fill(params, keys, 0, 0, filled))  # compiles
+    ends = [repeats * i // _STRETCHES for i in range(_STRETCHES + 1)]
+    times = []
+    for first, last in itertools.pairwise(ends):
+        if last > first:
+            begin = time.perf_counter()
+            filled = jax.block_until_ready(fill(params, keys, first, last, filled))
+            times.append((time.perf_counter() - begin) / (last - first))
+    values, gradients = filled
+    seconds = statistics.median(times)
     if not all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves((values, gradients))):
         raise ValueError(
             "the function or its gradient is not finite: look for values of f that are NaN or "
@@ -111,19 +124,8 @@ def variance(
         bias = jax.tree.map(lambda m, t: m - jnp.asarray(t, m.dtype), mean, truth)
     total = sum(float(jnp.sum(v)) for v in jax.tree.leaves(spread))
     signal = sum(float(jnp.sum(m**2)) for m in jax.tree.leaves(mean))
-    seconds = _seconds(jax.jit(gradient), params, keys[0])
     snr = (signal / total) ** 0.5 if total > 0 else float("inf")
     return VarianceReport(mean, stderr, bias, spread, total, snr, seconds, total * seconds)
-
-
-def _seconds(gradient: Any, params: Params, key: jax.Array) -> float:
-    jax.block_until_ready(gradient(params, key))
-    times = []
-    for _ in range(_TIMINGS):
-        begin = time.perf_counter()
-        jax.block_until_ready(gradient(params, key))
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times)
 
 
 def control_variate_loss(

@@ -164,9 +164,10 @@ def test_variances_on_the_toy():
 
 
 @pytest.mark.parametrize("name", ["rebar", "relax"])
-def test_trained_control_variates_do_not_lose_to_leave_one_out(name):
-    # Both contain the leave-one-out baseline, at eta = 0, from which training begins. On the toy it
-    # is nearly the best there is; at this logit REBAR finds a few per cent.
+def test_trained_control_variates_beat_leave_one_out_on_the_toy(name):
+    # Both contain the leave-one-out baseline, at eta = 0, from which training begins. By quadrature
+    # over the noise the best eta of REBAR leaves 0.45 of its variance at this logit. (At logit 0
+    # leave-one-out is itself the best of the family.)
     logits = jnp.float32(2.0)
 
     def coin(params):
@@ -199,9 +200,34 @@ def test_trained_control_variates_do_not_lose_to_leave_one_out(name):
     )
     ours = _gradients(lambda p, k, n: surrogate({"logits": p, **learnt}, k, n), logits, 2, 40_000)
     theirs = _gradients(leave_one_out, logits, 2, 40_000)
-    assert ours.var() < 1.01 * theirs.var()  # the samples are the same: no noise between the two
+    # Of 40,000 gradients each variance has a relative standard error of about 1%.
+    assert ours.var() < 0.7 * theirs.var()
     none = _gradients(score_function(_toy, _coin), logits, 2, 20_000)
     assert ours.var() < 1e-3 * none.var()
+
+
+@pytest.mark.parametrize("name", ["rebar", "relax"])
+def test_control_variate_loss_has_the_gradient_of_its_value(name):
+    # By central differences at a fixed key; several samples, so that their baselines take part.
+    def coin(params):
+        return rp.Bernoulli(logits=params["logits"])
+
+    if name == "rebar":
+        surrogate = rebar(_toy, coin, temperature=0.7, eta=lambda p: p["eta"])
+    else:
+        surrogate = relax(_toy, coin, control_variate=lambda p, z: p["eta"] * jnp.tanh(z))
+
+    @jax.jit
+    @jax.value_and_grad
+    def loss(eta):
+        params = {"logits": jnp.float32(1.0), "eta": eta}
+        return control_variate_loss(surrogate, params, _KEY, 3, 50)
+
+    # The loss is a parabola in eta: central differences are exact but for rounding.
+    slope = loss(jnp.float32(0.5))[1]
+    assert abs(slope) > 1e-3
+    difference = (loss(jnp.float32(1.0))[0] - loss(jnp.float32(0.0))[0]) / 1.0
+    np.testing.assert_allclose(slope, difference, rtol=1e-4)
 
 
 def test_disarm_is_the_conditional_mean_of_arm():
@@ -412,6 +438,17 @@ def test_second_derivatives_are_refused_for_antithetic_pairs(estimator):
         jax.hessian(lambda p: surrogate(p, _KEY, 2).mean())(jnp.zeros(2))
 
 
+@pytest.mark.parametrize(
+    "estimator",
+    [straight_through, functools.partial(gumbel_softmax, straight_through=True), gumbel_rao],
+)
+def test_second_derivatives_are_refused_straight_through(estimator):
+    # There the hard sample stays what it is: its second derivative would be that of nothing.
+    surrogate = estimator(_toy, _coin)
+    with pytest.raises(NotImplementedError, match=r"first derivatives only.*score_function"):
+        jax.hessian(lambda p: surrogate(p, _KEY, 2).mean())(jnp.zeros(2))
+
+
 def test_second_derivatives_are_refused_for_measures():
     surrogate = measure_valued(jnp.sum, lambda loc: rp.Normal(loc, 1.0))
     with pytest.raises(NotImplementedError, match=r"first derivatives only.*pathwise"):
@@ -479,6 +516,76 @@ def test_any_object_with_the_methods(estimator):
     np.testing.assert_array_less(np.abs(g.mean(axis=0) - [2.0, 4.0]), 5 * stderr)
 
 
+class _ForeignCoin(NamedTuple):
+    """Zeros and ones with nothing but two methods, integers as numpyro's are."""
+
+    logits_: jax.Array
+
+    def sample(self, key, shape):
+        u = jax.random.uniform(key, (*shape, *self.logits_.shape))
+        return (u < jax.nn.sigmoid(self.logits_)[None]).astype(jnp.int32)
+
+    def log_prob(self, z):
+        logits = jnp.broadcast_to(self.logits_[None], z.shape)
+        return jnp.where(z == 1, jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits))
+
+
+class _ForeignDie(NamedTuple):
+    """One-hot vectors, with the support as numpyro has it: spread out over the batch."""
+
+    logits_: jax.Array  # [D, K]
+
+    def sample(self, key, shape):
+        index = jax.random.categorical(key, self.logits_, shape=(*shape, len(self.logits_)))
+        return jax.nn.one_hot(index, self.logits_.shape[1])
+
+    def log_prob(self, z):
+        return jnp.sum(jax.nn.log_softmax(self.logits_)[None] * z, axis=-1)
+
+    def enumerate_support(self):
+        k = self.logits_.shape[1]
+        return jnp.broadcast_to(jnp.eye(k)[:, None], (k, *self.logits_.shape))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [arm, disarm, rebar, gumbel_softmax, gumbel_rao, straight_through,
+     functools.partial(relax, control_variate=lambda params, z: jnp.sum(jnp.tanh(z)))],
+)  # fmt: skip
+def test_any_coin(estimator):
+    class Ours(rp.Bernoulli):
+        """The same draws."""
+
+        def sample(self, key, shape):
+            return _ForeignCoin(self.logits).sample(key, shape).astype(jnp.float32)
+
+    logits = jnp.array([0.5, -1.0])
+    gradient = lambda make: jax.grad(lambda p: estimator(_toy, make)(p, _KEY, 8).mean())(logits)  # noqa: E731
+    np.testing.assert_allclose(
+        gradient(_ForeignCoin), gradient(lambda p: Ours(logits=p)), rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("estimator", [enumerate_exactly, straight_through, rebar])
+def test_any_die(estimator):
+    logits = jnp.array([[0.5, -1.0, 0.2], [0.0, 0.3, -0.3]])
+    w = jnp.array([1.0, -2.0, 0.5])
+    surrogate = estimator(lambda z: jnp.sum(z @ w), _ForeignDie)
+    got = jax.grad(lambda p: surrogate(p, _KEY, 4000).mean())(logits)
+    exact = jax.grad(lambda p: jnp.sum(jax.nn.softmax(p) @ w))(logits)
+    tolerance = 0.1 if estimator is rebar else 1e-5
+    np.testing.assert_allclose(got, exact, rtol=0, atol=tolerance)
+
+
+def test_counts_are_not_coins():
+    # They too have logits, and events without axes.
+    for make in (lambda p: rp.Geometric(logits=p), lambda p: rp.Binomial(3, logits=p)):
+        with pytest.raises(TypeError, match="takes distributions over zeros and ones"):
+            disarm(_toy, make)(jnp.zeros(2), _KEY, 4)
+        compiled = jax.jit(jax.grad(lambda p, m=make: disarm(_toy, m)(p, _KEY, 4).mean()))
+        assert np.all(np.isnan(compiled(jnp.zeros(2))))
+
+
 # Errors that say what to do.
 
 
@@ -517,6 +624,14 @@ def test_any_object_with_the_methods(estimator):
         (lambda: rebar(_toy, lambda m: rp.Normal(m, 1.0))(0.0, _KEY, 2), TypeError, "got Normal"),
         (lambda: disarm(_toy, _dice)(jnp.zeros(3), _KEY, 2), TypeError, "use rebar"),
         (lambda: gumbel_rao(_toy, _coin, num_inner=0), ValueError, "num_inner"),
+        (lambda: gumbel_softmax(_toy, _coin, temperature=0.0)(jnp.zeros(2), _KEY, 2), ValueError,
+         "temperature must be positive, got 0.0"),
+        (lambda: pathwise(jnp.sum, _Foreign, source=rp.noise.sobol)(jnp.zeros(2), _KEY, 2),
+         TypeError, "_Foreign draws its own noise: leave source out"),
+        (lambda: delta_method(jnp.sum, _Foreign)(jnp.zeros(2), _KEY, 4), NotImplementedError,
+         "_Foreign has not both"),
+        (lambda: delta_method(lambda z: z, lambda m: rp.Normal(m, 1.0))(jnp.zeros(2), _KEY, 4),
+         ValueError, "it returned shape"),
         (lambda: pathwise(_toy, _coin)(0.0, 0, 2), TypeError, "pass jax.random.key"),
         (lambda: score_function(_toy, _coin)(0.0, _KEY, 0), ValueError, "at least 1, got 0"),
         (lambda: score_function(_toy, _coin)(0.0, _KEY, 2.0), TypeError, "must be an integer"),

@@ -4,10 +4,14 @@ The derivatives are central differences of values with 60 digits: with a step of
 they have 19 correct digits.
 """
 
+import jax
+import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
 
 from repara.special.fits import gamma as gamma_fit
+from repara.special.fits import student_t as student_t_fit
+from repara.special.fits import von_mises as von_mises_fit
 
 STEP = mp.mpf(10) ** -10
 
@@ -83,3 +87,88 @@ def beta_quantile(a, b, eps, start):
         if abs(step) < mp.mpf(10) ** -24 * (1 + abs(y)):
             return y
     raise ArithmeticError(f"no convergence at {a=} {b=} {eps=}")
+
+
+def student_t_quantile(df, eps):
+    """z, its two derivatives in df, and dz/deps, with F(z; df) = Phi(eps)."""
+    e, a = abs(eps), df / 2
+
+    def value(t):
+        return mp.sign(eps) * mp.exp(student_t_fit.log_quantile_at_noise(t, e))
+
+    z, first, second = derivatives(value, df)
+    log_peak = mp.loggamma(a + mp.mpf(1) / 2) - mp.loggamma(a) - mp.log(mp.pi * df) / 2
+    log_density = log_peak - (a + mp.mpf(1) / 2) * mp.log1p(z * z / df)
+    return z, first, second, mp.npdf(e) * mp.exp(-log_density)
+
+
+def von_mises_quantile(k, eps):
+    """z, its two derivatives in k, and dz/deps, with F(z; k) = Phi(eps)."""
+    e = abs(eps)
+
+    def rest(t):  # what is left to pi: its derivatives keep their digits
+        return -2 * mp.sign(eps) * mp.atan(mp.exp(-von_mises_fit.log_quantile_at_noise(t, e)))
+
+    _, first, second = derivatives(rest, k)
+    z = 2 * mp.sign(eps) * mp.atan(mp.exp(von_mises_fit.log_quantile_at_noise(k, e)))
+    peak = 1 / (2 * mp.pi * von_mises_fit.scaled_bessel(k))
+    return z, first, second, mp.npdf(e) / (peak * mp.exp(-2 * k * mp.sin(z / 2) ** 2))
+
+
+def points(dtype, parameters, count):
+    """Noise and parameter: a grid, and random points of a fixed seed."""
+    bound = {"float32": 5, "float64": 8}[dtype]
+    rng = np.random.default_rng(20261125)
+    noise = np.concatenate([np.linspace(-bound, bound, count), [1e-4, -1e-2]])
+    pairs = np.stack(np.meshgrid(noise, parameters)).reshape(2, -1)
+    random = np.stack([rng.normal(size=20), rng.choice(parameters, 20) * rng.uniform(0.5, 1, 20)])
+    return np.concatenate([pairs, random], axis=1).astype(dtype)
+
+
+def elementwise(f, argnum, order):
+    """The order-th derivative of an elementwise function of two arrays."""
+    for _ in range(order):
+        f = jax.grad(lambda *args, f=f: jnp.sum(f(*args)), argnum)
+    return jax.jit(f)
+
+
+def assert_accurate(quantile, truth, dtype, eps, parameter, orders, natural):
+    """A quantile and its derivatives against mpmath.
+
+    The bars of the value are max(3e-6, 4 eps (1 + condition number)) in float32 and max(1e-11,
+    8 eps condition number) in float64, with the condition number |parameter dz/dparameter / z| +
+    |eps dz/deps / z|; those of the first derivatives max(2e-5, 32 eps condition number) and 1e-10;
+    those of the second derivative 1e-3 and 1e-7. It changes sign, and so is measured against at
+    least a tenth of the first over `natural`, the scale on which the parameter counts.
+    """
+    pairs = list(zip(exact(parameter), exact(eps), strict=True))
+    z, first, second, by_eps = zip(*(truth(*pair) for pair in pairs), strict=True)
+    condition = np.array(
+        [
+            float(abs(x * d / v) + abs(e * b / v))
+            for (x, e), v, d, b in zip(pairs, z, first, by_eps, strict=True)
+        ]
+    )
+    unit = float(np.finfo(dtype).eps)
+    if dtype == "float32":
+        value_bar = np.maximum(3e-6, 4 * unit * (1 + condition))
+        slope_bar, second_bar = np.maximum(2e-5, 32 * unit * condition), 1e-3
+    else:
+        value_bar = np.maximum(1e-11, 8 * unit * condition)
+        slope_bar, second_bar = 1e-10, 1e-7
+    size = [
+        max(abs(s), abs(d) / (10 * n))
+        for s, d, n in zip(second, first, exact(natural), strict=True)
+    ]
+    checks = [
+        ("z", elementwise(quantile, 1, 0), z, z, value_bar),
+        ("dz", elementwise(quantile, 1, 1), first, first, slope_bar),
+        ("dz/deps", elementwise(quantile, 0, 1), by_eps, by_eps, slope_bar),
+    ]
+    if orders == 2:
+        checks.append(("d2z", elementwise(quantile, 1, 2), second, size, second_bar))
+    for name, f, true, scale, bar in checks:
+        error = relative_error(f(eps, parameter), true, scale)
+        excess = np.where(representable(true, dtype), error / bar, 0)
+        worst = int(np.argmax(excess))
+        assert excess[worst] < 1, (name, parameter[worst], eps[worst], error[worst])

@@ -1,9 +1,71 @@
 import jax
 import jax.numpy as jnp
+import mpmath as mp
 import numpy as np
-from scipy import stats
+import pytest
+from scipy import special, stats
 
 from repara.special import von_mises_normal_score, von_mises_quantile
+from repara.special.fits import von_mises as von_mises_fit
+from tests.special import reference
+
+SEAM = 14.0
+
+
+@pytest.mark.parametrize(
+    "size", [(5, 6), pytest.param((25, 14), marks=pytest.mark.slow)], ids=["small", "large"]
+)
+def test_quantile_and_its_derivatives_against_mpmath(dtype, size):
+    sides = SEAM * (1 + np.array([-1e-6, 1e-6]))
+    k = np.concatenate([[0], np.logspace(-3, 5, size[0]), sides])
+    eps, k = reference.points(dtype, k, size[1])
+    # compiling second derivatives in float64 takes longer than all the rest: in the slow test alone
+    orders = 1 if size[0] == 5 else 2
+    with mp.workdps(60):
+        reference.assert_accurate(
+            von_mises_quantile,
+            reference.von_mises_quantile,
+            dtype,
+            eps,
+            k,
+            orders,
+            np.maximum(k, 1),
+        )
+
+
+def test_reference_against_mpmaths_own_quadrature():
+    with mp.workdps(40):
+        for k, e in [(0, 2), (0.5, 5), (7, 0.1), (40, 8)]:
+            k, e = mp.mpf(k), mp.mpf(e)
+            z = 2 * mp.atan(mp.exp(von_mises_fit.log_quantile_at_noise(k, e)))
+            tail = mp.quad(lambda t, k=k: mp.exp(k * mp.cos(t)), mp.linspace(z, mp.pi, 9))
+            assert abs(tail / (2 * mp.pi * mp.besseli(0, k)) / mp.ncdf(-e) - 1) < mp.mpf(10) ** -20
+
+
+def test_seams_are_smooth(dtype):
+    """Value and slopes jump by no more than their own accuracy where two regimes meet."""
+    jumps = {"float32": (6e-6, 4e-5), "float64": (1e-11, 1e-10)}[dtype]
+    steps = 1 + np.linspace(-1, 1, 9)[:, None] * {"float32": 1e-6, "float64": 1e-13}[dtype]
+    k = np.array([1e-6, 0.1, 1.0, 5.0, 12.0])
+    # where the fits near 0 and far from it meet; in float64, where the series near 0 ends
+    split = np.sqrt(2.5) / (np.sqrt(2 * np.pi) * special.i0e(k))
+    split = split if dtype == "float32" else np.full_like(k, 1e-2)
+    across = np.linspace(-5, 5, 12)
+    eps = np.concatenate([split * steps, across + 0 * steps], axis=1).astype(dtype)
+    k = np.concatenate([k + 0 * steps, SEAM * steps + 0 * across], axis=1).astype(dtype)
+    for argnum, order, bar in ((1, 0, jumps[0]), (1, 1, jumps[1]), (0, 1, jumps[1])):
+        f = reference.elementwise(von_mises_quantile, argnum, order)
+        values = np.asarray(f(eps, k), "float64")
+        assert np.max(np.abs(values / values[4] - 1)) < bar
+
+
+def test_never_beyond_pi_and_increasing():
+    eps = jnp.linspace(-6, 6, 2001)
+    for k in (0.0, 0.3, 3.0, 13.9, 14.1, 1e3):
+        z = np.asarray(jax.jit(von_mises_quantile)(eps, k), "float64")
+        assert np.all(np.abs(z) <= np.float32(np.pi))
+        assert np.all(np.diff(z) > -5e-7)  # of rounding
+    assert np.isnan(von_mises_quantile(6.1, 1.0))
 
 
 def test_uniform_at_zero_and_normal_at_infinity(dtype):

@@ -94,7 +94,7 @@ def log_quantile(df: Any, size: Any) -> Any:
         else:
             step = (log_centre - mp.log(centre)) * centre / density
         log_z += max(min(step, 1), -1)
-        if abs(step) < mp.mpf(10) ** (-DIGITS // 2 + 6):  # the next error is its square
+        if abs(step) < mp.mpf(10) ** (-mp.mp.dps // 2 + 6):  # the next error is its square
             return log_z
     raise ArithmeticError(f"no convergence at {df=} {size=}")
 

@@ -110,7 +110,7 @@ def log_quantile(k: Any, log_tail: Any) -> Any:
             size = mp.log(beyond / total) - 2 * k * t * t / (1 + t * t)
             step = (size - log_tail) * beyond / slope
         log_t += max(min(step, 1), -1)
-        if abs(step) < mp.mpf(10) ** (-DIGITS // 2 + 4):  # the next error is its square
+        if abs(step) < mp.mpf(10) ** (-mp.mp.dps // 2 + 4):  # the next error is its square
             return log_t
     raise ArithmeticError(f"no convergence at {k=} {log_tail=}")
 

@@ -21,6 +21,49 @@ def _sinc(t: jax.Array) -> jax.Array:
     return _horner(t * t, _SINC)
 
 
+@jax.jit
+def _standard(u: jax.Array, rest: jax.Array, a: jax.Array, skew: jax.Array) -> jax.Array:
+    """A variate of scale 1 and location 0 from two uniforms. Compiled, as its steps are many."""
+    # With e = 1 - a, x = pi e / 2, k = e / a, V and W the angle and the exponential variable,
+    #
+    #   X + skew cot(x) = N exp(k L),   L = log(A / (W cos V)),   tan(pi a / 2) = cot(x),
+    #   A = cos(e V) + skew cot(x) sin(e V),   N = (sin(a V) + skew cot(x) cos(a V)) / cos V.
+    #
+    # cot(x) is infinite at a = 1; it goes into N and the power:
+    #
+    #   X = N' exp(k L) + skew (k cot x) L expm1(k L) / (k L).
+    #
+    # With f the angle from the end of the side of the skew, A and N' are sums in weights |skew|
+    # and 1 - |skew| of terms that keep their digits near both ends, as light tails need.
+    e, w = 1 - a, -jnp.log(rest)
+    negative = skew < 0
+    side = jnp.where(negative, -1.0, 1.0).astype(u.dtype)
+    weight = jnp.where(negative, -skew, skew)
+    left = u < 0.5
+    r = math.pi * jnp.where(left, u, 1 - u)  # pi / 2 - |V|
+    x, sine_v = 0.5 * math.pi * e, jnp.where(left, -jnp.cos(r), jnp.cos(r))
+    cos_v, cos_x = jnp.sin(r), jnp.sin(0.5 * math.pi * jnp.where(a < 1, a, 2 - a))
+    sin_x, sinc_x = jnp.sin(x), _sinc(x)
+    cos_ev = cos_x * jnp.cos(e * r) + sin_x * jnp.sin(e * r)
+    v = math.pi * (u - 0.5)
+    edge = cos_x * jnp.cos(a * r) - sin_x * jnp.sin(a * r)
+    sin_av = jnp.where(r < 1, jnp.where(left, -edge, edge), jnp.sin(a * v))
+    # S = sin(e f) / sin x, with f = r or pi - r, and T = (cos(e f) - cos x) / sin x - cot(f) S.
+    near = left ^ negative
+    f = jnp.where(near, r, math.pi - r)
+    from_near = (2 / math.pi) * r * _sinc(e * r) / sinc_x
+    from_far = 2 * cos_x * jnp.cos(e * r) - (cos_x - sin_x) * (cos_x + sin_x) * from_near
+    s = jnp.where(near, from_near, from_far)
+    halves = _sinc(0.5 * (x + e * f)) * _sinc(0.5 * (x - e * f))
+    chord = e / math.pi * (0.5 * math.pi + f) * (0.5 * math.pi - f) * halves / sinc_x
+    t = chord + side * sine_v / cos_v * s  # cot f is -side tan V
+    log_ratio = jnp.log(((1 - weight) * cos_ev + weight * s) / (w * cos_v))
+    power = e / a * log_ratio
+    straight = (1 - weight) * sin_av / cos_v + weight * side * t
+    shift = skew * (2 / math.pi) * cos_x / (sinc_x * a)
+    return straight * jnp.exp(power) + shift * log_ratio * expm1_over(power)
+
+
 class Stable(Distribution):
     """The stable distribution, the limit of sums, in Zolotarev's parameterization S0.
 
@@ -76,46 +119,8 @@ class Stable(Distribution):
         return (2,)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        # With e = 1 - a, x = pi e / 2, k = e / a, V and W the angle and the exponential variable,
-        #
-        #   X + skew cot(x) = N exp(k L),   L = log(A / (W cos V)),   tan(pi a / 2) = cot(x),
-        #   A = cos(e V) + skew cot(x) sin(e V),   N = (sin(a V) + skew cot(x) cos(a V)) / cos V.
-        #
-        # cot(x) is infinite at a = 1; it goes into N and the power:
-        #
-        #   X = N' exp(k L) + skew (k cot x) L expm1(k L) / (k L).
-        #
-        # With f the angle from the end of the side of the skew, A and N' are sums in weights |skew|
-        # and 1 - |skew| of terms that keep their digits near both ends, as light tails need.
-        a, e = self.stability, 1 - self.stability
-        u, w = eps[..., 0], -jnp.log(eps[..., 1])
-        negative = self.skew < 0
-        side = jnp.where(negative, -1.0, 1.0).astype(u.dtype)
-        weight = jnp.where(negative, -self.skew, self.skew)
-        left = u < 0.5
-        r = math.pi * jnp.where(left, u, 1 - u)  # pi / 2 - |V|
-        x, sine_v = 0.5 * math.pi * e, jnp.where(left, -jnp.cos(r), jnp.cos(r))
-        cos_v, cos_x = jnp.sin(r), jnp.sin(0.5 * math.pi * jnp.where(a < 1, a, 2 - a))
-        sin_x, sinc_x = jnp.sin(x), _sinc(x)
-        cos_ev = cos_x * jnp.cos(e * r) + sin_x * jnp.sin(e * r)
-        v = math.pi * (u - 0.5)
-        edge = cos_x * jnp.cos(a * r) - sin_x * jnp.sin(a * r)
-        sin_av = jnp.where(r < 1, jnp.where(left, -edge, edge), jnp.sin(a * v))
-        # S = sin(e f) / sin x, with f = r or pi - r, and T = (cos(e f) - cos x) / sin x - cot(f) S.
-        near = left ^ negative
-        f = jnp.where(near, r, math.pi - r)
-        from_near = (2 / math.pi) * r * _sinc(e * r) / sinc_x
-        from_far = 2 * cos_x * jnp.cos(e * r) - (cos_x - sin_x) * (cos_x + sin_x) * from_near
-        s = jnp.where(near, from_near, from_far)
-        halves = _sinc(0.5 * (x + e * f)) * _sinc(0.5 * (x - e * f))
-        chord = e / math.pi * (0.5 * math.pi + f) * (0.5 * math.pi - f) * halves / sinc_x
-        t = chord + side * sine_v / cos_v * s  # cot f is -side tan V
-        log_ratio = jnp.log(((1 - weight) * cos_ev + weight * s) / (w * cos_v))
-        power = e / a * log_ratio
-        straight = (1 - weight) * sin_av / cos_v + weight * side * t
-        shift = self.skew * (2 / math.pi) * cos_x / (sinc_x * a)
-        value = straight * jnp.exp(power) + shift * log_ratio * expm1_over(power)
-        return self.loc + self.scale * value
+        u, v = eps[..., 0], eps[..., 1]
+        return self.loc + self.scale * _standard(u, v, self.stability, self.skew)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         raise self._missing("closed form of its log-density")

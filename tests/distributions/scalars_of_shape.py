@@ -104,7 +104,7 @@ SCALARS_OF_SHAPE = [
          {"stability": 2.1, "skew": -1.1, "scale": 0.0}, moments=0, condition=4.0, density=False),
     Case("stable_batch", rp.Stable, rp.Stable,
          {"stability": [0.9, 1.0, 1.3], "skew": [[0.5], [0.0]], "scale": 1.5, "loc": 0.5},
-         {"stability": [1.0, 0.0, 1.0]}, moments=0, condition=16.0, density=False),
+         {"stability": [1.0, 0.0, 1.0]}, moments=0, condition=16.0, density=False, slow=True),
     Case("normal_inverse_gaussian", rp.NormalInverseGaussian, rp.NormalInverseGaussian,
          {"loc": 0.5, "scale": 1.2, "tailweight": 2.0, "skewness": -0.7},
          {"scale": 0.0, "tailweight": -1.0, "skewness": 2.5},
@@ -116,5 +116,5 @@ SCALARS_OF_SHAPE = [
     Case("exponentially_modified_gaussian_batch", rp.ExponentiallyModifiedGaussian,
          rp.ExponentiallyModifiedGaussian,
          {"loc": 0.5, "scale": [0.01, 1.0, 30.0], "rate": [[1.0], [5.0]]},
-         {"scale": [1.0, 0.0, 1.0]}, accuracy=1e-15),
+         {"scale": [1.0, 0.0, 1.0]}, accuracy=1e-15, slow=True),
 ]  # fmt: skip

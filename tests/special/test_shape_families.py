@@ -213,6 +213,7 @@ def test_smooth_through_no_skewness(x64):
     np.testing.assert_allclose(second, -2 / np.pi * np.asarray(eps), rtol=1e-13, atol=1e-15)
 
 
+@pytest.mark.slow
 def test_smooth_through_the_median_of_the_generalized_normal(dtype):
     """At eps = 0: z' = sqrt(2 / pi) Gamma(1 + 1/p), no second derivative, and none is NaN."""
     p = jnp.asarray([1.4, 2.0, 7.0, 50.0], dtype)

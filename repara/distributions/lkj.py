@@ -37,7 +37,7 @@ class LKJCholesky(Distribution):
 
     Source:
       Lewandowski, Kurowicka & Joe (2009), "Generating random correlation matrices based on vines
-      and extended onion method", section 2.4.
+      and extended onion method".
 
     Example:
       >>> correlation = LKJCholesky(2, 1.0).transform(jnp.array([0.0]))

@@ -41,7 +41,7 @@ class Dirichlet(Distribution):
       ValueError: a concrete concentration that is not positive, or fewer than two of them.
 
     Source:
-      Devroye (1986), "Non-uniform random variate generation", theorem XI.4.1; Figurnov, Mohamed &
+      Devroye (1986), "Non-uniform random variate generation", chapter XI.4; Figurnov, Mohamed &
       Mnih (2018), "Implicit reparameterization gradients".
 
     Example:
@@ -104,7 +104,8 @@ class Dirichlet(Distribution):
           TypeError: `key` is not a typed key.
 
         Source:
-          Figurnov, Mohamed & Mnih (2018), appendix B; torch's `Dirichlet.rsample` has the same.
+          Jankowiak & Obermeyer (2018), "Pathwise derivatives beyond the reparameterization trick";
+          torch's `Dirichlet.rsample` has the same gradient, from approximations.
         """
 
         def draw(q: Any, eps: jax.Array) -> jax.Array:

@@ -6,11 +6,11 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
+from repara.distributions.matrices import _log_gamma_ratio
 from repara.special import beta_normal_score, logit_beta_quantile
 from repara.special.elementary import softplus
 
@@ -37,7 +37,7 @@ class LKJCholesky(Distribution):
 
     Source:
       Lewandowski, Kurowicka & Joe (2009), "Generating random correlation matrices based on vines
-      and extended onion method", section 2.4.
+      and extended onion method".
 
     Example:
       >>> correlation = LKJCholesky(2, 1.0).transform(jnp.array([0.0]))
@@ -108,11 +108,11 @@ class LKJCholesky(Distribution):
 
     def _log_prob_of_diagonal(self, log_diagonal: jax.Array) -> jax.Array:
         # The integral of (1 - |w|^2)^(b - 1) over the ball in R^i is
-        # pi^(i / 2) Gamma(b) / Gamma(b + i / 2), and b_i + i / 2 is the same for all rows.
+        # pi^(i / 2) Gamma(b) / Gamma(b + i / 2).
         d, powers = self.dim, self._powers()
-        of_all = (d - 1) * gammaln(self.concentration + 0.5 * (d - 1))
+        half = 0.5 * jnp.arange(1, d, dtype=powers.dtype).reshape((1,) * (powers.ndim - 1) + (-1,))
         constant = 0.25 * d * (d - 1) * math.log(math.pi)
-        log_normalizer = constant + jnp.sum(gammaln(0.5 * powers), axis=-1) - of_all
+        log_normalizer = constant - jnp.sum(_log_gamma_ratio(0.5 * powers, half), axis=-1)
         return jnp.sum((powers - 2) * log_diagonal, axis=-1) - log_normalizer
 
     def _log_prob(self, z: jax.Array) -> jax.Array:

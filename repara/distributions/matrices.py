@@ -101,6 +101,12 @@ def _digamma_excess(x: jax.Array) -> jax.Array:
     return jax.jvp(log_factorial_excess, (x,), (jnp.ones_like(x),))[1] - 1 / x
 
 
+def _log_gamma_ratio(x: jax.Array, h: float | jax.Array) -> jax.Array:
+    """log Gamma(x + h) - log Gamma(x), by Stirling's formula: no logarithms of Gamma cancel."""
+    excess = log_factorial_excess(x + h) - log_factorial_excess(x)
+    return excess + (x + h - 1) * jnp.log1p(h / x) + h * (jnp.log(x) - 1)
+
+
 def _bartlett(df: jax.Array, eps: jax.Array, p: int) -> tuple[jax.Array, jax.Array]:
     """The lower triangular A with A A^T ~ Wishart(df, I), and the logarithms of its diagonal.
 

@@ -9,10 +9,14 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
-from repara.distributions.matrices import _check_lengths, _digamma_excess, _log_diagonal
+from repara.distributions.matrices import (
+    _check_lengths,
+    _digamma_excess,
+    _log_diagonal,
+    _log_gamma_ratio,
+)
 from repara.distributions.multivariate_normal import _solve, _times
 from repara.special import log_gamma_quantile
-from repara.special.tails import log_factorial_excess
 
 __all__ = ["MultivariateStudentT"]
 
@@ -81,11 +85,9 @@ class MultivariateStudentT(Distribution):
         return self._log_peak() - fall
 
     def _log_peak(self) -> jax.Array:
-        # log Gamma((df + d) / 2) - log Gamma(df / 2) - d log(pi df) / 2, by Stirling's formula
         half, more = 0.5 * self.df, 0.5 * self.loc.shape[-1]
-        excess = log_factorial_excess(half + more) - log_factorial_excess(half)
-        powers = (half + more - 1) * jnp.log1p(more / half) - more * (1 + math.log(2 * math.pi))
-        return excess + powers - _log_diagonal(self._root())
+        powers = more * jnp.log(2 * math.pi * half)
+        return _log_gamma_ratio(half, more) - powers - _log_diagonal(self._root())
 
     def _entropy(self) -> jax.Array:
         half, more = 0.5 * self.df, 0.5 * self.loc.shape[-1]

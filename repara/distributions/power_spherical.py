@@ -9,10 +9,10 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
+from repara.distributions.matrices import _log_gamma_ratio
 from repara.distributions.von_mises_fisher import _DIRECTION, _around
 from repara.special import logit_beta_quantile
 from repara.special.elementary import softplus
-from repara.special.tails import log_factorial_excess
 
 __all__ = ["PowerSpherical"]
 
@@ -133,9 +133,6 @@ class PowerSpherical(Distribution):
 def _log_normalizer(k: jax.Array, b: float) -> jax.Array:
     """The logarithm of the integral of ((1 + mu . x) / 2)^k over the sphere.
 
-    (4 pi)^b Gamma(k + b) / Gamma(k + 2 b), by Stirling's formula: no logarithms of Gamma cancel.
+    (4 pi)^b Gamma(k + b) / Gamma(k + 2 b)
     """
-    low, high = k + b, k + 2 * b
-    excess = log_factorial_excess(low) - log_factorial_excess(high)
-    powers = (low - 1) * jnp.log1p(-b / high) - b * jnp.log(high) + b
-    return b * math.log(4 * math.pi) + excess + powers
+    return b * math.log(4 * math.pi) - _log_gamma_ratio(k + b, b)

@@ -54,6 +54,14 @@ def if_any(function):
         return None
 
 
+@compiled
+def asked(q, x):
+    """The log-density at x and all summaries there are, in one program."""
+    names = ("mean", "variance", "mode", "covariance_matrix")
+    found = {k: if_any(lambda k=k: getattr(q, k)) for k in names if hasattr(type(q), k)}
+    return {"log_prob": q.log_prob(x), "entropy": if_any(q.entropy), **found}
+
+
 def parameters_of(case, dtype):
     return {k: jnp.asarray(np.asarray(v, dtype)) for k, v in case.parameters.items()}
 

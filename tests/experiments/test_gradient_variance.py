@@ -1,13 +1,14 @@
 """The study of gradient estimators, small."""
 
 import csv
+import itertools
 
 import jax
 import numpy as np
 import pytest
 
 from experiments.configuration import ConfigError
-from experiments.gradient_variance import functions, signal_to_noise
+from experiments.gradient_variance import discrete, functions, signal_to_noise
 from experiments.gradient_variance.__main__ import Config, run
 
 
@@ -73,7 +74,21 @@ def test_every_study(tmp_path):
     # What is known without any measurement.
     assert table["exact"]["variance"] < 1e-15  # rounding
     assert table["DisARM"]["variance"] < table["ARM"]["variance"]
-    assert table["score function, leave-one-out"]["variance"] < table["score function"]["variance"]
+    leave_one_out = table["score function, leave-one-out"]["variance"]
+    assert leave_one_out < table["score function"]["variance"]
+    for name in ("REBAR", "RELAX"):
+        assert table[name]["variance"] < 0.7 * leave_one_out
+
+
+def test_bias_falls_with_the_temperature():
+    rows = discrete.temperatures(jax.random.key(0), 3, 600, lambda label: None)
+    for name in dict.fromkeys(r["estimator"] for r in rows):
+        mine = [r for r in rows if r["estimator"] == name]
+        assert [round(r["temperature"], 3) for r in mine] == [0.05, 0.224, 1.0]
+        for colder, warmer in itertools.pairwise(mine):
+            error = colder["bias_stderr"] + warmer["bias_stderr"]
+            assert warmer["bias"] - colder["bias"] > 5 * error
+            assert colder["variance"] > warmer["variance"]  # which is the price
 
 
 def test_an_unknown_study_is_refused():

@@ -2,6 +2,10 @@
 
 import csv
 import itertools
+import signal
+import subprocess
+import sys
+import time
 
 import jax
 import numpy as np
@@ -89,6 +93,29 @@ def test_bias_falls_with_the_temperature():
             error = colder["bias_stderr"] + warmer["bias_stderr"]
             assert warmer["bias"] - colder["bias"] > 5 * error
             assert colder["variance"] > warmer["variance"]  # which is the price
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_with_the_study_in_which_it_was(tmp_path, request):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run(Config(study="functions", quick=True, workdir=str(whole)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiments.gradient_variance", "--quick", f"--workdir={killed}"],
+        cwd=request.config.rootpath, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.time() + 300
+    while not (killed / "result.json").exists():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.time() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (killed / "logistic.csv").exists()
+    written = (killed / "functions.csv").stat().st_mtime_ns
+    result = run(Config(study="snr", quick=True, workdir=str(killed)))
+    assert {"functions", "snr"} <= set(result)
+    assert (killed / "functions.csv").stat().st_mtime_ns == written
+    assert (killed / "functions.csv").read_bytes() == (whole / "functions.csv").read_bytes()
 
 
 def test_an_unknown_study_is_refused():

@@ -304,6 +304,13 @@ class Checkpoints:
         """The number of complete epochs of the newest checkpoint, None where there is none."""
         return self._manager.latest_step() if self._path.exists() else None
 
+    def after_failure(self) -> str:
+        """Half a sentence: which state is the last good one."""
+        latest = self.latest()
+        if latest is None:
+            return "there is no checkpoint yet"
+        return f"the last good checkpoint is that of epoch {latest}"
+
     def close(self) -> None:
         """Waits for what is under way."""
         if "_manager" in self.__dict__:

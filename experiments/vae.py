@@ -312,13 +312,9 @@ def _train(
 
 
 def _non_finite_message(step: int, epoch: int, checkpoints: Checkpoints) -> str:
-    latest = checkpoints.latest()
-    where = "there is no checkpoint yet" if latest is None else (
-        f"the last good checkpoint is that of epoch {latest}"
-    )  # fmt: skip
     return (
-        f"the loss is not finite at step {step} (epoch {epoch}); {where}. A smaller "
-        "--learning_rate, --clip_norm or a --beta_warmup_epochs may help"
+        f"the loss is not finite at step {step} (epoch {epoch}); {checkpoints.after_failure()}. "
+        "A smaller --learning_rate, --clip_norm or a --beta_warmup_epochs may help"
     )
 
 

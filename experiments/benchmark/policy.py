@@ -117,8 +117,11 @@ def _ours(flags: policy_gradient.Config) -> Any:
 
 def _theirs(flags: policy_gradient.Config) -> Any:
     """Stable-Baselines3 with the same settings."""
+    import torch
     from stable_baselines3 import SAC
 
+    # Its fastest on matrices as small as these; with more, threads wait for each other.
+    torch.set_num_threads(1)
     model = SAC(
         "MlpPolicy",
         "Pendulum-v1",

@@ -4,6 +4,7 @@ Zero is barely better than one: the signal is a hundredth of the function's size
 estimator does about the rest decides.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import optax
 
 import repara as rp
+from experiments.gradient_variance.seeds import learning_curve
 from repara import estimators as est
 
 __all__ = ["ESTIMATORS", "TABLE_LOGIT", "study", "temperatures"]
@@ -191,18 +193,16 @@ def study(
       The learning curves, one row an estimator and step; and a table, with control variates tuned
       for its logit: bias, variance, time.
     """
-    curves, table = [], []
+    curves: list[dict] = []
+    table: list[dict] = []
     train_key, tune_key, table_key = jax.random.split(key, 3)
     logit = jnp.asarray(TABLE_LOGIT)
     for name in ESTIMATORS:
-        run = jax.jit(jax.vmap(lambda k, n=name: _train(n, k, steps, every, repeats)))
-        measured = jax.device_get(run(jax.random.split(train_key, num_seeds)))
-        for i in range(steps // every + 1):
-            row: dict[str, Any] = {"estimator": name, "step": i * every}
-            for what, values in measured.items():
-                row[what] = float(np.mean(values[:, i], dtype=np.float64))
-                row[f"{what}_spread"] = float(np.std(values[:, i], dtype=np.float64))
-            curves.append(row)
+        curve, _ = learning_curve(
+            functools.partial(_train, name, steps=steps, every=every, repeats=repeats),
+            jax.random.split(train_key, num_seeds), name, every,
+        )  # fmt: skip
+        curves += curve
         surrogate = ESTIMATORS[name]()
         if name in _TRAINED:
             learnt = jax.jit(lambda k, n=name: _tuned(n, k))(tune_key)

@@ -6,7 +6,7 @@ after Mohamed et al. (2020), "Monte Carlo gradient estimation in machine learnin
 cases of 30 standardized features and an intercept, 50 samples of the posterior a step.
 """
 
-import time
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ import numpy as np
 import optax
 
 import repara as rp
+from experiments.gradient_variance.seeds import learning_curve
 from repara.estimators import Surrogate, delta_method, measure_valued, pathwise, score_function
 from repara.special.elementary import softplus
 
@@ -136,21 +137,15 @@ def study(
       of a gradient in it.
     """
     data = load()
-    rows, table = [], []
-    rounds = steps // every + 1
+    rows: list[dict] = []
+    table: list[dict] = []
     for estimator in ESTIMATORS:
-        run = jax.jit(jax.vmap(lambda k, e=estimator: _train(e, data, k, steps, every, repeats)))
-        keys = jax.random.split(key, num_seeds)  # the same for every estimator
-        compiled = run.lower(keys).compile()
-        begin = time.perf_counter()
-        measured = jax.device_get(compiled(keys))
-        seconds = (time.perf_counter() - begin) / (num_seeds * rounds * (repeats + every))
-        for i in range(rounds):
-            row: dict[str, Any] = {"estimator": estimator, "step": i * every}
-            for name, values in measured.items():
-                row[name] = float(np.mean(values[:, i], dtype=np.float64))
-                row[f"{name}_spread"] = float(np.std(values[:, i], dtype=np.float64))
-            rows.append(row)
+        curve, seconds = learning_curve(
+            functools.partial(_train, estimator, data, steps=steps, every=every, repeats=repeats),
+            jax.random.split(key, num_seeds), estimator, every,
+        )  # fmt: skip
+        rows += curve
+        seconds /= num_seeds * len(curve) * (repeats + every)  # of one gradient
         total = rows[-1]["variance_loc"] + rows[-1]["variance_log_scale"]
         table.append({
             "estimator": estimator, "variance": total, "microseconds": 1e6 * seconds,

@@ -1,13 +1,18 @@
 """The study of gradient estimators, small."""
 
 import csv
+import itertools
+import signal
+import subprocess
+import sys
+import time
 
 import jax
 import numpy as np
 import pytest
 
 from experiments.configuration import ConfigError
-from experiments.gradient_variance import functions, signal_to_noise
+from experiments.gradient_variance import discrete, functions, signal_to_noise
 from experiments.gradient_variance.__main__ import Config, run
 
 
@@ -73,7 +78,44 @@ def test_every_study(tmp_path):
     # What is known without any measurement.
     assert table["exact"]["variance"] < 1e-15  # rounding
     assert table["DisARM"]["variance"] < table["ARM"]["variance"]
-    assert table["score function, leave-one-out"]["variance"] < table["score function"]["variance"]
+    leave_one_out = table["score function, leave-one-out"]["variance"]
+    assert leave_one_out < table["score function"]["variance"]
+    for name in ("REBAR", "RELAX"):
+        assert table[name]["variance"] < 0.7 * leave_one_out
+
+
+def test_bias_falls_with_the_temperature():
+    rows = discrete.temperatures(jax.random.key(0), 3, 600, lambda label: None)
+    for name in dict.fromkeys(r["estimator"] for r in rows):
+        mine = [r for r in rows if r["estimator"] == name]
+        assert [round(r["temperature"], 3) for r in mine] == [0.05, 0.224, 1.0]
+        for colder, warmer in itertools.pairwise(mine):
+            error = colder["bias_stderr"] + warmer["bias_stderr"]
+            assert warmer["bias"] - colder["bias"] > 5 * error
+            assert colder["variance"] > warmer["variance"]  # which is the price
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_with_the_study_in_which_it_was(tmp_path, request):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run(Config(study="functions", quick=True, workdir=str(whole)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiments.gradient_variance", "--quick", f"--workdir={killed}"],
+        cwd=request.config.rootpath, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.time() + 300
+    while not (killed / "result.json").exists():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.time() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (killed / "logistic.csv").exists()
+    written = (killed / "functions.csv").stat().st_mtime_ns
+    result = run(Config(study="snr", quick=True, workdir=str(killed)))
+    assert {"functions", "snr"} <= set(result)
+    assert (killed / "functions.csv").stat().st_mtime_ns == written
+    assert (killed / "functions.csv").read_bytes() == (whole / "functions.csv").read_bytes()
 
 
 def test_an_unknown_study_is_refused():

@@ -98,7 +98,8 @@ def _last_state(run, epoch):
     from experiments.run_directory import Checkpoints
 
     keys = jax.random.split(jax.random.key(9), 2)
-    like = jax.vmap(lambda k: actor_critic.init(_SMALL, lqr(), k))(keys)
+    init = jax.vmap(lambda k: actor_critic.init(_SMALL, lqr(), k))
+    like = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(init, keys))
     restored = Checkpoints(run / "checkpoints").restore(like, print)
     assert restored[0] == epoch
     return restored[1]

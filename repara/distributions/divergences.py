@@ -189,7 +189,7 @@ def _as_mvn(q: Independent | MultivariateNormal) -> MultivariateNormal:
         return q
     if not isinstance(q.base, Normal):
         raise NotImplementedError(
-            f"no closed form of KL between Independent {type(q.base).__name__} and "
+            f"no closed form of KL between Independent({type(q.base).__name__}) and "
             "MultivariateNormal: estimate it with repara.monte_carlo_kl"
         )
     d = q.event_shape[-1]

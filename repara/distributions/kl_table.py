@@ -14,6 +14,7 @@ def _closed_form(q: type, p: type) -> Callable[[Callable[..., jax.Array]], Calla
     """Enters a function of two ready distributions into the table of closed forms."""
 
     def enter(function: Callable[..., jax.Array]) -> Callable:
+        assert (q, p) not in _TABLE, f"two forms of KL({q.__name__} || {p.__name__})"
         _TABLE[q, p] = function
         return function
 

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 from repara.distributions.base import Distribution
 from repara.distributions.dirichlet import Dirichlet
 from repara.distributions.gaussian_random_walk import GaussianRandomWalk
-from repara.distributions.independent import Independent
-from repara.distributions.kl_table import _TABLE, _closed_form
+from repara.distributions.kl_table import _closed_form
 from repara.distributions.low_rank_multivariate_normal import LowRankMultivariateNormal
 from repara.distributions.matrices import (
     _log_diagonal,
@@ -20,7 +19,6 @@ from repara.distributions.matrices import (
 )
 from repara.distributions.matrix_normal import MatrixNormal
 from repara.distributions.multivariate_normal import MultivariateNormal, _solve
-from repara.distributions.normal import Normal
 from repara.distributions.power_spherical import PowerSpherical
 from repara.distributions.von_mises_fisher import VonMisesFisher
 from repara.distributions.wishart import InverseWishart, Wishart
@@ -85,18 +83,6 @@ def _normal_normal(
     spread = jnp.sum(_quadratic(_one_more(p), _rows(q)), axis=-1)
     shift = _quadratic(p, q.loc - p.loc)
     return 0.5 * (spread + shift - q.event_shape[0]) + p._half_log_det() - q._half_log_det()
-
-
-@_closed_form(Independent, MultivariateNormal)
-def _independent_mvn(q: Independent, p: MultivariateNormal) -> jax.Array:
-    if not isinstance(q.base, Normal) or q.reinterpreted_batch_ndims != 1:
-        raise NotImplementedError(
-            f"no closed form of KL between Independent({type(q.base).__name__}) and "
-            "MultivariateNormal: estimate it with repara.monte_carlo_kl"
-        )
-    loc, scale = jnp.broadcast_arrays(q.base.loc, q.base.scale)
-    diagonal = MultivariateNormal._unflatten((), (loc, None, scale))
-    return _TABLE[MultivariateNormal, MultivariateNormal](diagonal, p)
 
 
 @_closed_form(MatrixNormal, MatrixNormal)

@@ -24,6 +24,8 @@ from repara.special.tails import Rule, gauss, held, integral, last_step, rough_s
 _FLOAT32 = (gauss(16), 17.0)
 _FLOAT64 = (gauss(40), 36.0)
 _ROUGH = (gauss(8), 10.0)
+# The least room left to pi.
+_LEAST = 1e-6
 
 
 def von_mises_fisher_angle(eps: ArrayLike, concentration: ArrayLike, dimension: int) -> Array:
@@ -144,13 +146,16 @@ def _solved(eps: Array, k: Array, m: Array) -> Array:
         # In -log of the room left the tail is exponential.
         room = jnp.where(upper, math.pi - y, y)
         step = rough_step(held(log_size) - tail, ratio / room, held(slopes(y)[0]) * room + 1)
-        return jnp.clip(y - sign * room * jnp.expm1(-step), 1e-30, math.pi - 1e-6)
+        return jnp.clip(y - sign * room * jnp.expm1(-step), 1e-30, math.pi - _LEAST)
 
     y = held(jax.lax.fori_loop(0, by_dtype(k, 4, 7), nearer, centre))
     tail, ratio = log_tail(y, k, total, rule)
     gap = log_size - tail
-    y = y + sign * last_step(gap, ratio, *slopes(y))
-    return jnp.where(jnp.abs(gap) < 0.1, y, jnp.nan)
+    # Closer to pi than that, which for d > 2 is next to impossible: pi, to within it.
+    opposite = upper & (gap < -0.1) & (y > math.pi - 2 * _LEAST)
+    step = last_step(jnp.where(opposite, 0.0, gap), ratio, *slopes(y))
+    found = opposite | (jnp.abs(gap) < 0.1)
+    return jnp.where(found, y + sign * step, jnp.nan)
 
 
 @pointwise

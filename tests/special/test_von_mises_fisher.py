@@ -34,6 +34,16 @@ def test_three_dimensions_in_closed_form(dtype):
     np.testing.assert_allclose(normalizer, exact, rtol=1e-6, atol=1e-6)
 
 
+def test_opposite_to_the_mean_direction(dtype):
+    """On a circle without concentration the angle is pi Phi(eps): pi, for the largest eps."""
+    eps = jnp.asarray([5.5, 6.0, 8.0], dtype)
+    y, slope = jax.jit(
+        lambda k: jax.jvp(lambda k: von_mises_fisher_angle(eps, k, 2), (k,), (jnp.ones_like(k),))
+    )(jnp.zeros(3, dtype))
+    np.testing.assert_allclose(y, np.pi, atol=3e-6)
+    np.testing.assert_allclose(slope, 0, atol=3e-6)
+
+
 def test_bad_input():
     assert np.isnan(von_mises_fisher_angle(0.0, -1.0, 3))
     with pytest.raises(ValueError, match="integer from 2 up"):

@@ -1,6 +1,9 @@
 """A strict jax for every test: no silent promotion, no warning unread, eight virtual devices."""
 
+import ctypes
+import gc
 import os
+import sys
 
 from tests import xla_options
 
@@ -31,3 +34,14 @@ def x64():
     """Enables 64-bit types for one test."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _bounded_memory(request):
+    """Lets go of the programs that a slow test compiled: of some of them one takes a gigabyte."""
+    yield
+    if request.node.get_closest_marker("slow"):
+        jax.clear_caches()
+        gc.collect()
+        if sys.platform == "linux":
+            ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -118,7 +118,8 @@ def pointwise(f: Callable[..., Array], *, block: int | None = None) -> Callable[
                 columns.append((parts[0][2], *(part[3] for part in parts)))
             return columns
 
-        return _custom(_with_slopes(_as_tuple(f), active), slopes, None, block)
+        together = _with_slopes(_as_tuple(f), active, at_once=block is not None)
+        return _custom(together, slopes, None, block)
 
     return lambda *xs: family(())(*xs)[0]
 
@@ -156,18 +157,32 @@ def _as_tuple(f: Callable[..., Array]) -> Callable[..., Outputs]:
     return lambda *xs: (jnp.broadcast_to(f(*xs), jnp.broadcast_shapes(*(x.shape for x in xs))),)
 
 
-def _with_slopes(f: Callable[..., Outputs], active: tuple[int, ...]) -> Callable[..., Outputs]:
-    """The outputs of f, then their derivatives in the first of `active`, in the second, ..."""
+def _with_slopes(
+    f: Callable[..., Outputs], active: tuple[int, ...], *, at_once: bool = False
+) -> Callable[..., Outputs]:
+    """The outputs of f, then their derivatives in the first of `active`, in the second, ...
 
-    def outputs(*xs: Array) -> Outputs:
-        # Of all directions at once: a loop in f runs once, not once a direction.
+    Directions at once run a loop in f once, where it would run once a direction; without loops the
+    compiler itself finds what directions have in common, and takes less memory for it.
+    """
+
+    def one_by_one(*xs: Array) -> Outputs:
+        values: Outputs = ()
+        slopes: list[Array] = []
+        for i in active:
+            along = (jnp.ones_like(xs[i]),)
+            values, slope = jax.jvp(lambda x, i=i: f(*xs[:i], x, *xs[i + 1 :]), (xs[i],), along)
+            slopes += slope
+        return (*values, *slopes)
+
+    def together(*xs: Array) -> Outputs:
         tangents = [
             jnp.stack([jnp.full_like(x, float(i == j)) for i in active]) for j, x in enumerate(xs)
         ]
         values, slopes = jax.vmap(lambda *t: jax.jvp(f, xs, t), out_axes=(None, 0))(*tangents)
         return (*values, *(slope[i] for i in range(len(active)) for slope in slopes))
 
-    return outputs
+    return together if at_once and len(active) > 1 else one_by_one
 
 
 def isolated(

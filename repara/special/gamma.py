@@ -18,6 +18,7 @@ from repara.special import _gamma_coefficients as fitted
 from repara.special.elementwise import as_floats, by_dtype, pointwise
 from repara.special.normal import _log_ndtr, _ndtri_exp
 from repara.special.polynomial import Rows, horner, horner_rows
+from repara.special.tails import log1mexp
 
 
 def gamma_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:
@@ -272,16 +273,6 @@ def _above(eps: Array, a: Array) -> Array:
 # --- the distribution function ---
 
 
-def _log1mexp(x: Array) -> Array:
-    """log(1 - e^x) for x < 0."""
-    near = x > -math.log(2)
-    return jnp.where(
-        near,
-        jnp.log(-jnp.expm1(jnp.where(near, x, -1.0))),
-        jnp.log1p(-jnp.exp(jnp.where(near, -1.0, x))),
-    )
-
-
 def _log_kernel(a: Array, z: Array) -> Array:
     """log(z^a e^-z / Gamma(a + 1))."""
     return a * jnp.log(z) - z - jax.lax.lgamma(a + 1)
@@ -307,7 +298,7 @@ def _small_log_lower(a: Array, z: Array) -> Array:
     m = z * jnp.exp(
         -horner_rows(rows, t, (2 / math.log1p(fitted.OVERLAP_FLOAT64)) * jnp.log(1 + a) - 1)
     )
-    return a * _log1mexp(-m)
+    return a * log1mexp(-m)
 
 
 def _left_log_lower(a: Array, z: Array) -> Array:
@@ -349,8 +340,8 @@ def _tails(a: Array, z: Array) -> tuple[Array, Array, Array]:
 def _assemble(
     score: Array, lower: Array, upper: Array, central: Array, right: Array
 ) -> tuple[Array, Array, Array]:
-    lower = jnp.where(right, _log1mexp(upper), lower)
-    upper = jnp.where(right, upper, _log1mexp(lower))
+    lower = jnp.where(right, log1mexp(upper), lower)
+    upper = jnp.where(right, upper, log1mexp(lower))
     flipped = lower > upper
     outer = _ndtri_exp(jnp.where(central, -1.0, jnp.minimum(lower, upper)))
     inner = jnp.where(central, score, 0.0)

@@ -159,14 +159,17 @@ def make_epoch(config: Config, environment: Environment) -> Any:
       one was not finite, -1 for none.
     """
     step = jax.vmap(actor_critic.make_step(config, environment), in_axes=(0, None, 0))
-    fold = jax.vmap(jax.random.fold_in, in_axes=(0, None))
+    noise = actor_critic.make_noise(config, environment)
 
     def epoch(state: Any, first: jax.Array, keys: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
-        def body(state: Any, t: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
-            return step(state, t, fold(keys, t))
+        def draw(t: jax.Array) -> actor_critic.Noise:
+            return jax.vmap(lambda key: noise(t, jax.random.fold_in(key, t)))(keys)
+
+        def body(state: Any, now: tuple[jax.Array, Any]) -> tuple[Any, dict[str, jax.Array]]:
+            return step(state, *now)
 
         steps = first + jnp.arange(config.evaluate_every, dtype=jnp.int32)
-        state, metrics = jax.lax.scan(body, state, steps)
+        state, metrics = jax.lax.scan(body, state, (steps, jax.vmap(draw)(steps)))
         finite = jnp.stack([jnp.all(jnp.isfinite(x), axis=1) for x in metrics.values()])
         fine = jnp.all(finite, axis=0)
         bad = jnp.where(jnp.all(fine), -1, first + jnp.argmin(fine).astype(jnp.int32))

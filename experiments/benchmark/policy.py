@@ -102,7 +102,7 @@ def _ours(flags: policy_gradient.Config) -> Any:
     """The epoch that `experiments.policy_gradient` trains with, compiled."""
     environment = pendulum()
     keys = jax.random.split(jax.random.key(flags.seed), 1)
-    state = jax.vmap(lambda k: actor_critic.init(flags, environment, k))(keys)
+    state = jax.jit(jax.vmap(lambda k: actor_critic.init(flags, environment, k)))(keys)
     compiled = (
         policy_gradient.make_epoch(flags, environment).lower(state, jnp.int32(0), keys).compile()
     )

@@ -10,7 +10,7 @@ from experiments.control.environment import Environment
 from experiments.control.networks import Policy, TwinCritic, squash_log_det
 from experiments.control.surrogates import make_surrogate
 
-__all__ = ["State", "init", "make_step"]
+__all__ = ["Noise", "State", "init", "make_noise", "make_step"]
 
 Params = Any
 Metrics = dict[str, jax.Array]
@@ -33,6 +33,57 @@ class State(NamedTuple):
     opt_state: optax.OptState
     environment: jax.Array
     replay: jax.Array
+
+
+class Noise(NamedTuple):
+    """Everything random of a step, none of which depends on the state of the learner; a pytree.
+
+    Attributes:
+      start: the state in which an episode begins at this step, if one does.
+      explored: the action of a step before learning starts, [action_size].
+      action: the noise of the policy's action, [action_size].
+      indices: the rows of the minibatch, [batch_size].
+      next_actions: the noise of the actions in the states after, [batch_size, action_size].
+      surrogate: a typed key for the policy's surrogate.
+    """
+
+    start: jax.Array
+    explored: jax.Array
+    action: jax.Array
+    indices: jax.Array
+    next_actions: jax.Array
+    surrogate: jax.Array
+
+
+def make_noise(config: Any, environment: Environment) -> Any:
+    """What is random in a step, to be drawn for many steps at once before their `lax.scan`.
+
+    Arrays as small as those of one step cost the generator little more than being called.
+
+    Args:
+      config: the configuration of `experiments.policy_gradient`.
+      environment: the problem.
+
+    Returns:
+      A function `(step, key) -> Noise` of one seed; the key is consumed.
+    """
+    m = environment.action_size
+
+    def noise(step: jax.Array, key: jax.Array) -> Noise:
+        start_key, explore_key, action_key, index_key, next_key, surrogate_key = jax.random.split(
+            key, 6
+        )
+        filled = jnp.minimum(step + 1, config.replay_size)
+        return Noise(
+            environment.reset(start_key),
+            jax.random.uniform(explore_key, (m,), minval=-1.0),
+            jax.random.normal(action_key, (m,)),
+            jax.random.randint(index_key, (config.batch_size,), 0, filled),
+            jax.random.normal(next_key, (config.batch_size, m)),
+            surrogate_key,
+        )
+
+    return noise
 
 
 def init(config: Any, environment: Environment, key: jax.Array) -> State:
@@ -81,8 +132,8 @@ def make_step(config: Any, environment: Environment) -> Any:
       environment: the problem.
 
     Returns:
-      The step `(state, step, key) -> (state, metrics)` of one seed. `step` counts from 0 and is the
-      same for all seeds; the key is consumed.
+      The step `(state, step, noise) -> (state, metrics)` of one seed, a deterministic function.
+      `step` counts from 0 and is the same for all seeds; the noise is that of `make_noise`.
 
     Source:
       Haarnoja et al. (2018), "Soft actor-critic algorithms and applications", sections 4 to 6;
@@ -96,23 +147,21 @@ def make_step(config: Any, environment: Environment) -> Any:
     n, m = environment.state_size, environment.action_size
     observe = jnp.vectorize(environment.observe, signature="(n)->(o)")
 
-    def draw(params: Params, states: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Actions [..., m] and their log-densities [...]."""
+    def draw(params: Params, states: jax.Array, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Actions [..., m] and their log-densities [...] from noise of the actions' shape."""
         q: Any = policy.apply(params, observe(states))
-        x, log_normal = q.rsample_and_log_prob(key)
-        return jnp.tanh(x), log_normal - squash_log_det(x)
+        x = q.transform(eps)
+        return jnp.tanh(x), q.log_prob(x) - squash_log_det(x)
 
     def values(params: Params, states: jax.Array, actions: jax.Array) -> jax.Array:
         both: Any = critic.apply(params, observe(states), actions)
         return both
 
-    def act(state: State, step: jax.Array, key: jax.Array) -> tuple[State, jax.Array]:
-        reset_key, explore_key, noise_key = jax.random.split(key, 3)
+    def act(state: State, step: jax.Array, noise: Noise) -> tuple[State, jax.Array]:
         start = step % environment.horizon == 0
-        x = jnp.where(start, environment.reset(reset_key), state.environment)
-        explored = jax.random.uniform(explore_key, (m,), minval=-1.0)
-        drawn, _ = draw(state.params["policy"], x, noise_key)
-        action = jnp.where(step < config.learning_starts, explored, drawn)
+        x = jnp.where(start, noise.start, state.environment)
+        drawn, _ = draw(state.params["policy"], x, noise.action)
+        action = jnp.where(step < config.learning_starts, noise.explored, drawn)
         after, reward = environment.step(x, action)
         row = jnp.concatenate([x, action, reward[None], after])
         at = step % config.replay_size
@@ -120,13 +169,13 @@ def make_step(config: Any, environment: Environment) -> Any:
         return state._replace(environment=after, replay=replay), reward
 
     def losses(
-        params: Params, target: Params, rows: jax.Array, keys: list[jax.Array]
+        params: Params, target: Params, rows: jax.Array, noise: Noise
     ) -> tuple[jax.Array, Metrics]:
         fixed = jax.lax.stop_gradient(params)
         states, actions, rewards, after = jnp.split(rows, (n, n + m, n + m + 1), axis=1)
         alpha = jnp.exp(fixed["log_temperature"])
 
-        next_actions, log_prob = draw(fixed["policy"], after, keys[0])
+        next_actions, log_prob = draw(fixed["policy"], after, noise.next_actions)
         soft = jnp.min(values(target, after, next_actions), axis=0) - alpha * log_prob
         aim = rewards[:, 0] + config.discount * soft
         error = values(params["critic"], states, actions) - aim[None]
@@ -135,31 +184,27 @@ def make_step(config: Any, environment: Environment) -> Any:
         def value(states: jax.Array, actions: jax.Array) -> jax.Array:
             return jnp.min(values(fixed["critic"], states, actions), axis=0)
 
-        climbed = jnp.mean(surrogate(params["policy"], states, value, alpha, keys[1]))
+        climbed = jnp.mean(surrogate(params["policy"], states, value, alpha, noise.surrogate))
         entropy = -jnp.mean(log_prob)
         temperature_loss = params["log_temperature"] * (entropy + m)
         metrics = (critic_loss, climbed, entropy, alpha)
         total = critic_loss - climbed + temperature_loss
         return total, dict(zip(_METRICS, metrics, strict=True))
 
-    def learn(state: State, step: jax.Array, key: jax.Array) -> tuple[State, Metrics]:
-        index_key, *keys = jax.random.split(key, 3)
-        filled = jnp.minimum(step + 1, config.replay_size)
-        indices = jax.random.randint(index_key, (config.batch_size,), 0, filled)
-        rows = state.replay.at[indices].get(mode="promise_in_bounds")
-        gradient, metrics = jax.grad(losses, has_aux=True)(state.params, state.target, rows, keys)
+    def learn(state: State, noise: Noise) -> tuple[State, Metrics]:
+        rows = state.replay.at[noise.indices].get(mode="promise_in_bounds")
+        gradient, metrics = jax.grad(losses, has_aux=True)(state.params, state.target, rows, noise)
         updates, opt_state = optimizer.update(gradient, state.opt_state)
         params = optax.apply_updates(state.params, updates)
         target = optax.incremental_update(params["critic"], state.target, config.target_rate)
         return state._replace(params=params, target=target, opt_state=opt_state), metrics
 
-    def step(state: State, step: jax.Array, key: jax.Array) -> tuple[State, Metrics]:
-        act_key, learn_key = jax.random.split(key)
-        state, reward = act(state, step, act_key)
+    def step(state: State, step: jax.Array, noise: Noise) -> tuple[State, Metrics]:
+        state, reward = act(state, step, noise)
         # The step is the same for all seeds, so that this stays a branch under `vmap`.
         state, metrics = jax.lax.cond(
             step >= config.learning_starts,
-            lambda s: learn(s, step, learn_key),
+            lambda s: learn(s, noise),
             lambda s: (s, {name: jnp.zeros(()) for name in _METRICS}),
             state,
         )

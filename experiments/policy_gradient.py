@@ -64,7 +64,7 @@ class Config:
     hidden_sizes: tuple[int, ...] = option(
         (64, 64), "widths of the hidden layers of policy and critics", low=1
     )
-    learning_rate: float = option(1e-3, "of Adam", low=0)
+    learning_rate: float = option(7e-4, "of Adam", low=0)
     batch_size: int = option(128, "rows of the replay a gradient step, one of these a step", low=2)
     discount: float = option(0.99, "of a reward one step later", low=0, high=1)
     target_rate: float = option(0.005, "of the moving average of the critics", low=0, high=1)

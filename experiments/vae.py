@@ -17,6 +17,7 @@ import time
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from experiments import hosts, vae_model
@@ -113,6 +114,10 @@ class Config:
         0.0, "decay of the average of the weights that is evaluated; 0: none", low=0, high=1
     )
     seed: int = option(0, "seed of everything but static binarization", low=0)
+    num_seeds: int = option(
+        1, "runs trained at once, from --seed and the numbers after it; what is reported is their "
+        "mean, and each of them", low=1
+    )  # fmt: skip
     num_eval_samples: int = option(
         5000, "importance samples an image for the test log-likelihood", low=1
     )
@@ -187,7 +192,8 @@ def run(config: Config) -> dict[str, Any]:
         # Under a constant schedule a longer run begins with the shorter one.
         may_grow=("epochs",) if config.schedule == "constant" else (),
     )
-    keys = _Keys(*jax.random.split(jax.random.key(config.seed), 4))
+    # Of each seed its own keys, [S]: those that a run of this seed alone would have.
+    keys = _Keys(*jax.vmap(_split, out_axes=1)(config.seed + jnp.arange(config.num_seeds)))
     train_key, test_key = jax.random.split(jax.random.key(config.binarization_seed))
     train_images = vae_model.prepare_images(config, data.train_images, train_key)
     test_images = vae_model.prepare_images(config, data.test_images, test_key)
@@ -195,9 +201,12 @@ def run(config: Config) -> dict[str, Any]:
 
     steps = len(train_images) // config.batch_size
     optimizer = vae_model.make_optimizer(config, steps * config.epochs)
-    params = vae_model.init_params(model, train_images.shape[1:], keys.init)
-    state = training.init_state(params, optimizer, average=config.average_decay > 0)
-    state = training.replicate(state, mesh)
+
+    def init(key: jax.Array) -> training.TrainState:
+        params = vae_model.init_params(model, train_images.shape[1:], key)
+        return training.init_state(params, optimizer, average=config.average_decay > 0)
+
+    state = training.replicate(_over_seeds(config, init)(_per_seed(config, keys.init)), mesh)
     checkpoints = Checkpoints(directory.path / "checkpoints")
     restored = checkpoints.restore(state, say)
     hosts.barrier("restored")  # no host saves before all have looked for what was saved
@@ -222,15 +231,38 @@ def run(config: Config) -> dict[str, Any]:
             batch_size=config.batch_size,
             mesh=mesh,
         )
+        if config.num_seeds > 1:
+            epoch_fn = jax.jit(jax.vmap(epoch_fn, in_axes=(0, None, 0)), donate_argnums=0)
         state = _train(
             config, directory, checkpoints, model, epoch_fn, state, epoch, mesh,
             train_images, test_images, keys,
         )  # fmt: skip
     checkpoints.close()
-    params = jax.device_get(state.eval_params)
+    params = _of_seeds(config, jax.device_get(state.eval_params))
     if config.mode == "sample":
-        return _sample(config, directory, model, params, keys.draw)
+        return _sample(config, directory, model, params[0], keys.draw[0])
     return _report(config, directory, model, params, test_images, data.test_labels, keys)
+
+
+def _split(seed: jax.Array) -> jax.Array:
+    return jax.random.split(jax.random.key(seed), len(_Keys._fields))
+
+
+def _over_seeds(config: Config, function: Any) -> Any:
+    """A function of one seed as one of all: as it is where there is one."""
+    return function if config.num_seeds == 1 else jax.jit(jax.vmap(function))
+
+
+def _per_seed(config: Config, keys: jax.Array) -> jax.Array:
+    """The argument for a function `_over_seeds`."""
+    return keys[0] if config.num_seeds == 1 else keys
+
+
+def _of_seeds(config: Config, tree: Any) -> list[Any]:
+    """What a function `_over_seeds` gave, seed by seed."""
+    if config.num_seeds == 1:
+        return [tree]
+    return [jax.tree.map(lambda x, i=i: x[i], tree) for i in range(config.num_seeds)]
 
 
 def _check_batch(config: Config, num_examples: int, num_devices: int) -> None:
@@ -261,7 +293,7 @@ def _train(
 
     directory.truncate_metrics(done)
     data = training.replicate(train_images, mesh)
-    run_key = training.replicate(keys.train, mesh)
+    run_key = training.replicate(_per_seed(config, keys.train), mesh)
     test_elbo = vae_report.make_test_elbo(config, model)
     begin = time.perf_counter()
     compiled = epoch_fn.lower(state, data, run_key).compile()
@@ -277,23 +309,28 @@ def _train(
             state, metrics = compiled(state, data, run_key)
             jax.block_until_ready(metrics)
         seconds = time.perf_counter() - begin
-        values = {k: float(v) for k, v in jax.device_get(metrics).items()}
-        bad_step = int(values.pop(training.FIRST_BAD_STEP))
-        if bad_step >= 0:
+        values = {k: np.atleast_1d(v) for k, v in jax.device_get(metrics).items()}
+        bad_steps = values.pop(training.FIRST_BAD_STEP)
+        if np.any(bad_steps >= 0):
+            bad_step = int(np.min(bad_steps[bad_steps >= 0]))
             progress.close()
             raise NonFiniteLossError(_non_finite_message(bad_step, epoch, checkpoints))
-        line: dict[str, float] = {"epoch": epoch, "step": int(state.step)}
-        line |= {f"train_{k}": v for k, v in values.items()}
+        line: dict[str, Any] = {"epoch": epoch, "step": int(np.max(jax.device_get(state.step)))}
+        line |= {f"train_{k}": float(np.mean(v)) for k, v in values.items()}
         if epoch % config.eval_every == 0 or epoch == config.epochs:
-            params = jax.device_get(state.eval_params)
-            parts = evaluation.over_batches(
-                functools.partial(test_elbo, params),
-                jax.random.fold_in(keys.evaluate, epoch),
-                test_images,
-                min(1000, len(test_images)),
-            )
-            means = [float(np.mean(v, dtype=np.float64)) for v in parts[:3]]
-            line |= zip(("test_elbo", "test_reconstruction", "test_kl"), means, strict=True)
+            means = []
+            for i, params in enumerate(_of_seeds(config, jax.device_get(state.eval_params))):
+                parts = evaluation.over_batches(
+                    functools.partial(test_elbo, params),
+                    jax.random.fold_in(keys.evaluate[i], epoch),
+                    test_images,
+                    min(1000, len(test_images)),
+                )
+                means.append([float(np.mean(v, dtype=np.float64)) for v in parts[:3]])
+            names = ("test_elbo", "test_reconstruction", "test_kl")
+            line |= zip(names, np.mean(means, axis=0).tolist(), strict=True)
+            if config.num_seeds > 1:
+                line["test_elbo_of_seeds"] = [m[0] for m in means]
         line["seconds"] = seconds
         # Metrics first: a checkpoint then never knows of an epoch that the metrics do not.
         directory.append_metrics(line)
@@ -301,10 +338,10 @@ def _train(
         write_scalars(events, line, epoch)
         if epoch % config.checkpoint_every == 0 or epoch == config.epochs:
             checkpoints.save(epoch, state)
-        shown = {name: f"{values[name]:.2f}"}
+        shown = {name: f"{line[f'train_{name}']:.2f}"}
         if "test_elbo" in line:
             shown["test_elbo"] = f"{line['test_elbo']:.2f}"
-        progress.update(1, {**shown, "images/s": f"{images / seconds:.0f}"})
+        progress.update(1, {**shown, "images/s": f"{config.num_seeds * images / seconds:.0f}"})
     progress.close()
     if events is not None:
         events.close()
@@ -322,16 +359,20 @@ def _report(
     config: Config,
     directory: RunDirectory,
     model: VAE,
-    params: Any,
+    params: list[Any],
     test_images: np.ndarray,
     labels: np.ndarray | None,
     keys: _Keys,
 ) -> dict[str, Any]:
     from experiments import vae_report
 
-    result = vae_report.evaluate(config, model, params, test_images, keys.evaluate, say)
+    evaluate = vae_report.make_evaluate(config, model)
+    each = [
+        evaluate(p, test_images, key, say) for p, key in zip(params, keys.evaluate, strict=True)
+    ]
+    result = each[0] if len(each) == 1 else vae_report.over_seeds(each, config.seed)
     metrics = directory.read_metrics()
-    num_parameters = sum(x.size for x in jax.tree.leaves(params))
+    num_parameters = sum(x.size for x in jax.tree.leaves(params[0]))
     result |= {
         "objective": vae_model.objective_name(config),
         "num_parameters": num_parameters,
@@ -342,7 +383,15 @@ def _report(
     directory.write_result(result)
     if directory.is_writer:
         pictures = vae_report.draw_figures(
-            config, model, params, test_images, labels, result, metrics, directory.plots, keys.draw
+            config,
+            model,
+            params[0],
+            test_images,
+            labels,
+            each[0],
+            metrics,
+            directory.plots,
+            keys.draw[0],
         )
         events = event_writer(directory, result["epochs"])
         for name, image in pictures.items():
@@ -350,6 +399,10 @@ def _report(
         for name in ("test_nll", "test_elbo", "active_units"):
             events.add_scalar(f"result/{name}", result[name], result["epochs"])
         events.close()
+    if len(each) > 1:
+        spread = result["test_nll_spread"]
+        shown = ", ".join(f"{r['test_nll']:.2f}" for r in each)
+        say(f"test_nll of the seeds {shown}: standard deviation {spread:.2f}")
     say(
         f"test_nll {result['test_nll']:.2f} +- {result['test_nll_stderr']:.2f} nats "
         f"(K={config.num_eval_samples}), test_elbo {result['test_elbo']:.2f}, "

@@ -30,7 +30,7 @@ _GRADIENTS = {
 }
 OBJECTIVES = tuple(_GRADIENTS)
 GRADIENTS = _GRADIENTS["iwae"]
-OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
+OPTIMIZERS = ("adam", "adamw", "muon", "rmsprop", "sgd")
 SCHEDULES = ("constant", "cosine", "linear")
 BINARIZATIONS = ("dynamic", "static", "threshold", "none")
 POSTERIORS = ("normal", "multivariate_normal")
@@ -253,8 +253,11 @@ def make_optimizer(config: Any, num_steps: int) -> optax.GradientTransformation:
     optimizers = {
         "adam": lambda: optax.adam(schedule),
         "adamw": lambda: optax.adamw(schedule, weight_decay=config.weight_decay),
-        "sgd": lambda: optax.sgd(schedule, momentum=0.9),
+        # Matrices by Muon, the other parameters by Adam; scaled so that the rate means the same to
+        # both (Liu et al. 2025, "Muon is scalable for LLM training", section 2.2).
+        "muon": lambda: optax.contrib.muon(schedule, consistent_rms=0.2),
         "rmsprop": lambda: optax.rmsprop(schedule),
+        "sgd": lambda: optax.sgd(schedule, momentum=0.9),
     }
     optimizer = optimizers[config.optimizer]()
     if config.clip_norm:

@@ -46,29 +46,52 @@ def make_test_elbo(config: Any, model: VAE, num_samples: int = 1) -> Any:
     return test_elbo
 
 
-def evaluate(
-    config: Any, model: VAE, params: Any, images: np.ndarray, key: jax.Array, say: Any
-) -> dict[str, Any]:
-    """Evaluates on test images.
+def make_evaluate(config: Any, model: VAE) -> Any:
+    """The evaluation on test images, compiled once for all seeds.
 
     Args:
       config: the configuration of `experiments.vae`.
       model: the module.
-      params: its variables.
-      images: uint8 [N, H, W, C], from `prepare_images`.
-      key: a typed key; consumed.
-      say: called with lines of progress.
 
     Returns:
-      The entries of `result.json` that come from the test data; log-likelihoods in nats an image.
+      A function of the module's variables, images uint8 [N, H, W, C] from `prepare_images`, a typed
+      key, which is consumed, and a function called with lines of progress. It returns the entries
+      of `result.json` that come from the test data; log-likelihoods in nats an image.
     """
-    elbo_key, nll_key = jax.random.split(key)
-    batch = min(_BATCH, len(images))
     test_elbo = make_test_elbo(config, model, _ELBO_SAMPLES)
-    elbo, reconstruction, kl, per_dimension, means = evaluation.over_batches(
-        lambda k, x: test_elbo(params, k, x), elbo_key, images, batch
-    )
-    chunk = max(1, _ROWS // batch)
+    importance = _make_importance(config, model)
+
+    def evaluate(params: Any, images: np.ndarray, key: jax.Array, say: Any) -> dict[str, Any]:
+        return _evaluate(config, params, images, key, say, test_elbo, importance)
+
+    return evaluate
+
+
+def over_seeds(each: list[dict[str, Any]], first_seed: int) -> dict[str, Any]:
+    """The results of several seeds as one.
+
+    Args:
+      each: what the evaluation returned, seed by seed; at least two.
+      first_seed: the number of the first seed.
+
+    Returns:
+      The mean of every entry, the standard deviation of `test_nll` between seeds, and under "seeds"
+      the entries of each.
+    """
+    means: dict[str, Any] = {}
+    for name, value in each[0].items():
+        same = all(r[name] == value for r in each)
+        means[name] = value if same else np.mean([r[name] for r in each], axis=0).tolist()
+    spread = float(np.std([r["test_nll"] for r in each], ddof=1))
+    return {
+        **means,
+        "test_nll_spread": spread,
+        "seeds": [{"seed": first_seed + i, **r} for i, r in enumerate(each)],
+    }
+
+
+def _make_importance(config: Any, model: VAE) -> Any:
+    chunk = max(1, _ROWS // _BATCH)
 
     @jax.jit
     def importance(params: Any, key: jax.Array, images: jax.Array) -> Any:
@@ -82,6 +105,24 @@ def evaluate(
             num_samples=config.num_eval_samples,
             chunk_size=chunk,
         )
+
+    return importance
+
+
+def _evaluate(
+    config: Any,
+    params: Any,
+    images: np.ndarray,
+    key: jax.Array,
+    say: Any,
+    test_elbo: Any,
+    importance: Any,
+) -> dict[str, Any]:
+    elbo_key, nll_key = jax.random.split(key)
+    batch = min(_BATCH, len(images))
+    elbo, reconstruction, kl, per_dimension, means = evaluation.over_batches(
+        lambda k, x: test_elbo(params, k, x), elbo_key, images, batch
+    )
 
     def progress(done: int) -> None:
         if done == len(images) or done % (10 * batch) == 0:

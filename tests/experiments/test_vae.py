@@ -101,6 +101,22 @@ def test_contradicting_flags_are_refused(trained):
             _run(path, **change)
 
 
+def test_several_seeds_are_the_runs_of_each(tmp_path, trained):
+    both = _run(tmp_path, num_seeds=2)
+    assert [r["seed"] for r in both["seeds"]] == [0, 1]
+    # The first is the run of that seed alone, up to the order of sums in batched products.
+    for name in ("test_nll", "test_elbo", "test_kl"):
+        np.testing.assert_allclose(both["seeds"][0][name], trained[1][name], rtol=1e-4)
+        np.testing.assert_allclose(both[name], np.mean([r[name] for r in both["seeds"]]), rtol=1e-6)
+    nll = [r["test_nll"] for r in both["seeds"]]
+    assert nll[0] != nll[1]
+    np.testing.assert_allclose(both["test_nll_spread"], np.std(nll, ddof=1), rtol=1e-6)
+    last = RunDirectory(tmp_path / "run").read_metrics()[-1]
+    np.testing.assert_allclose(last["test_elbo"], np.mean(last["test_elbo_of_seeds"]), rtol=1e-6)
+    assert last["step"] == RunDirectory(trained[0] / "run").read_metrics()[-1]["step"]
+    assert _run(tmp_path, num_seeds=2) == both
+
+
 def test_a_longer_run_continues_the_shorter_one(tmp_path):
     _run(tmp_path, "whole", epochs=3)
     _run(tmp_path, "parts", epochs=1)

@@ -367,7 +367,7 @@ def _affine(
 ) -> jax.Array:
     """An affine function of the features, [..., size]; a parameter where there are none."""
     if h is None:
-        return module.param(name, bias_init, (size,))
+        return module.param(name, bias_init, (size,), jnp.float32)
     return nn.Dense(size, name=name, kernel_init=kernel_init, bias_init=bias_init)(h)
 
 
@@ -382,7 +382,7 @@ def _network(
     last = len(sizes) - 2
     for i, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         init = nn.initializers.zeros if i == last else nn.initializers.lecun_normal()
-        kernel = module.param(f"{name}_kernel_{i}", init, (inputs, outputs))
+        kernel = module.param(f"{name}_kernel_{i}", init, (inputs, outputs), jnp.float32)
         kernels.append(kernel if masks[i] is None else kernel * masks[i])
         context = h if i in (0, last) else None
         biases.append(_affine(module, f"{name}_bias_{i}", context, outputs, init))

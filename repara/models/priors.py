@@ -47,9 +47,9 @@ class MixturePrior(nn.Module):
         """Returns p(z); the argument is not used."""
         m, d = self.num_components, self.latent_dim
         # Apart at first, and each narrower than all of them together.
-        loc = self.param("loc", nn.initializers.normal(1.0), (m, d))
-        log_scale = self.param("log_scale", nn.initializers.zeros, (m, d))
-        logits = self.param("logits", nn.initializers.zeros, (m,))
+        loc = self.param("loc", nn.initializers.normal(1.0), (m, d), jnp.float32)
+        log_scale = self.param("log_scale", nn.initializers.zeros, (m, d), jnp.float32)
+        logits = self.param("logits", nn.initializers.zeros, (m,), jnp.float32)
         normals = Independent(Normal(loc, jnp.exp(log_scale)), 1)
         return MixtureSameFamily(Categorical(logits=logits), normals)
 

@@ -92,12 +92,12 @@ class Config:
     flow: str = option(
         "none", "through which a posterior over all of space goes", choices=vae_latents.FLOW_NAMES
     )
-    flow_layers: int = option(4, "of --flow and of --prior=flow", low=1)
+    flow_layers: int = option(4, "of --flow, and of --prior=flow and autoregressive", low=1)
     flow_hidden_sizes: tuple[int, ...] = option((128,), "of the networks in each layer", low=1)
     prior: str = option(
         "standard",
         "that of the family; or learnt: vamp (posteriors of pseudo-inputs), mixture of normals, "
-        "or flow (couplings)",
+        "flow (couplings); autoregressive: of h1 given h2, with --stochastic_layers=2",
         choices=vae_latents.PRIORS,
     )
     prior_components: int = option(100, "of --prior=vamp and mixture", low=1)

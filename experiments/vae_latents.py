@@ -23,7 +23,7 @@ from repara.models import (
 )
 from repara.objectives import Bound, LogLikelihood
 
-PRIORS = ("standard", "vamp", "mixture", "flow")
+PRIORS = ("standard", "vamp", "mixture", "flow", "autoregressive")
 FLOW_NAMES = ("none", *FLOWS)
 # Of binary latents alone.
 _BINARY = ("arm", "disarm")
@@ -71,12 +71,18 @@ def check(config: Any) -> None:
         raise ConfigError("--prior=flow needs --latent_dim=2 or more")
     if config.conditional and config.prior == "vamp":
         raise ConfigError("--prior=vamp has no labels: give --conditional=false or another prior")
-    kind = (config.posterior, config.flow, config.prior)
-    if config.stochastic_layers == 2 and kind != ("normal", "none", "standard"):
+    two_layers = config.stochastic_layers == 2
+    if two_layers and (config.posterior, config.flow) != ("normal", "none"):
         raise ConfigError(
-            "--stochastic_layers=2 is of normals: give --posterior=normal, --flow=none and "
-            "--prior=standard"
+            "--stochastic_layers=2 is of normals: give --posterior=normal and --flow=none"
         )
+    if two_layers and config.prior not in ("standard", "autoregressive"):
+        raise ConfigError(
+            f"--prior={config.prior} is of one stochastic layer: give --prior=standard or "
+            "autoregressive"
+        )
+    if config.prior == "autoregressive" and not two_layers:
+        raise ConfigError("--prior=autoregressive is of h1 given h2: give --stochastic_layers=2")
     if is_discrete(config) != (config.estimator != "pathwise"):
         raise ConfigError(
             f"--estimator={config.estimator}: {given} "
@@ -133,6 +139,8 @@ def build_head(config: Any) -> PosteriorHead | TwoLayerHead:
             config.top_latent_dim,
             config.top_hidden_sizes,
             ACTIVATIONS[config.activation],
+            config.flow_layers if config.prior == "autoregressive" else 0,
+            config.flow_hidden_sizes,
         )
     flow = None
     if config.flow != "none":

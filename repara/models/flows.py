@@ -41,6 +41,7 @@ class _OfVectors:
     """A map of vectors to vectors of the same length."""
 
     event_ndims: ClassVar[int] = 1
+    onto_reals: ClassVar[bool] = True
 
     def forward_shape(self, shape: Shape) -> Shape:
         return shape

@@ -10,9 +10,11 @@ import jax.numpy as jnp
 from flax import struct
 from jax.typing import DTypeLike
 
-from repara.distributions import Distribution, Independent, Normal
+from repara.distributions import Distribution, Independent, Normal, Transformed
 from repara.distributions.base import Shape
+from repara.distributions.bijectors import Invert
 from repara.distributions.constraints import Constraint
+from repara.models.flows import AutoregressiveFlow
 from repara.models.networks import Activation
 from repara.models.vae import PosteriorHead
 
@@ -159,12 +161,24 @@ class _NormalNetwork(nn.Module):
     latent_dim: int
     hidden_sizes: Sequence[int]
     activation: Activation
+    flow_layers: int = 0
+    flow_hidden_sizes: Sequence[int] = ()
 
     @nn.compact
     def __call__(self, h: jax.Array) -> Distribution:
         for size in self.hidden_sizes:
             h = self.activation(nn.Dense(size)(h))
-        return PosteriorHead(self.latent_dim)(h)
+        q = PosteriorHead(self.latent_dim)(h)
+        if not self.flow_layers:
+            return q
+        flow = AutoregressiveFlow(self.latent_dim, self.flow_layers, self.flow_hidden_sizes)
+        # Backwards: the density takes one pass, the draw goes coordinate by coordinate.
+        return Transformed(q, _invert(flow(h)))
+
+
+def _invert(bijector: Any) -> Any:
+    make: Any = Invert  # a dataclass by a decorator that a type checker does not see through
+    return make(bijector)
 
 
 class TwoLayerHead(nn.Module):
@@ -178,10 +192,13 @@ class TwoLayerHead(nn.Module):
       latent_dim: the dimension of h1.
       top_dim: the dimension of h2.
       hidden_sizes: of the networks between the two, in the order from h1 to h2.
+      flow_layers: masked autoregressive steps in p(h1 | h2), 0 for independent coordinates.
+      flow_hidden_sizes: the widths of their networks.
       activation: of their hidden layers.
 
     Source:
-      Burda, Grosse & Salakhutdinov (2016), "Importance weighted autoencoders", section 5.
+      Burda, Grosse & Salakhutdinov (2016), "Importance weighted autoencoders", section 5;
+      Papamakarios, Pavlakou & Murray (2017), "Masked autoregressive flow", for the steps.
 
     Example:
       >>> head = TwoLayerHead(3, 2, (8,))
@@ -194,13 +211,21 @@ class TwoLayerHead(nn.Module):
     top_dim: int
     hidden_sizes: Sequence[int]
     activation: Activation = nn.tanh
+    flow_layers: int = 0
+    flow_hidden_sizes: Sequence[int] = (128,)
 
     def setup(self) -> None:
         """Declares the networks."""
         self.bottom = PosteriorHead(self.latent_dim)
         sizes = tuple(self.hidden_sizes)
         self.up = _NormalNetwork(self.top_dim, sizes, self.activation)
-        self.down = _NormalNetwork(self.latent_dim, sizes[::-1], self.activation)
+        self.down = _NormalNetwork(
+            self.latent_dim,
+            sizes[::-1],
+            self.activation,
+            self.flow_layers,
+            tuple(self.flow_hidden_sizes),
+        )
 
     def __call__(self, h: jax.Array) -> Hierarchical:
         """Maps features [..., F] to q(h1, h2 | x), batch shape [...]."""

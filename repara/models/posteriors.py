@@ -375,9 +375,8 @@ def posterior_mean(q: Distribution) -> jax.Array:
       The mean, `batch_shape + event_shape`.
 
     Example:
-      >>> q = VonMisesFisher(jnp.array([0.0, 2.0, 0.0]), 0.0)
-      >>> float(jnp.sum(posterior_mean(q)))
-      0.0
+      >>> float(posterior_mean(Bernoulli(probs=0.25)))
+      0.25
     """
     try:
         return q.mean

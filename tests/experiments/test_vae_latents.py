@@ -35,10 +35,11 @@ _RUNS = {
     "vamp": {"prior": "vamp", **_MC},
     "learnt_flow": {"prior": "flow", "posterior": "multivariate_normal", **_MC},
     "two_layers": {"stochastic_layers": 2, "objective": "iwae", "num_samples": 2},
+    "autoregressive": {"stochastic_layers": 2, "prior": "autoregressive", **_MC},
     "categorical": {"posterior": "categorical", "estimator": "rebar", "architecture": "conv",
                     "channels": 2},
 }  # fmt: skip
-_FAST = ("von_mises_fisher", "two_layers")
+_FAST = ("labels", "two_layers")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,8 @@ def test_trains_evaluates_and_draws(tmp_path, name):
         ({"posterior": "bernoulli", "estimator": "rebar", "objective": "iwae"},
          "--posterior=bernoulli needs --objective=elbo"),
         ({"stochastic_layers": 2, "posterior": "gamma"}, "--stochastic_layers=2 is of normals"),
+        ({"stochastic_layers": 2, "prior": "flow"}, "--prior=flow is of one stochastic layer"),
+        ({"prior": "autoregressive"}, "give --stochastic_layers=2"),
         ({"conditional": True, "prior": "vamp", **_MC}, "--prior=vamp has no labels"),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import repara as rp
 from repara import objectives
@@ -77,9 +78,12 @@ def test_vamp_prior_is_the_mixture_of_encoded_pseudo_inputs():
     np.testing.assert_allclose(prior.log_prob(z), expected, rtol=1e-5)
 
 
-def test_two_layers():
-    head = TwoLayerHead(3, 2, (6, 5))
+@pytest.mark.parametrize("flow_layers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_two_layers(flow_layers):
+    head = TwoLayerHead(3, 2, (6, 5), flow_layers=flow_layers, flow_hidden_sizes=(4,))
     model, variables, x = _model(head=head)
+    # Away from the zeros at which the last layers of flows begin.
+    variables = jax.tree.map(lambda v: v + 0.1, variables)
 
     @compiled
     def program(variables, x):
@@ -97,13 +101,15 @@ def test_two_layers():
             "inverse": q.inverse(z) - eps,
             "parts": parts,
             "likelihood": likelihood,
-            "prior": p.sample(jax.random.key(1), (4,)),
+            "prior": p.rsample_and_log_prob(jax.random.key(1), (4,)),
+            "prior_again": p.log_prob(p.sample(jax.random.key(1), (4,))),
             "centre": centre(q),
         }
 
     out = program(variables, x)
     assert out["z"].shape == (7, 5, 5)
-    assert out["prior"].shape == (4, 5)
+    assert out["prior"][0].shape == (4, 5)
+    np.testing.assert_allclose(out["prior"][1], out["prior_again"], rtol=1e-4, atol=1e-4)
     assert out["centre"].shape == (5, 5)
     assert out["likelihood"].shape == (7, 5)
     np.testing.assert_allclose(out["log_q"], out["again"], rtol=1e-5, atol=1e-4)

@@ -160,8 +160,7 @@ def build_prior(config: Any, mean_image: np.ndarray) -> nn.Module | None:
     """
     d, count = config.latent_dim, config.prior_components
     if config.prior == "vamp":
-        # Hashable, as attributes of a module are to be: the shape and one grey level.
-        return VampPrior(mean_image.shape, count, float(np.mean(mean_image)))
+        return VampPrior(mean_image.shape, count, mean_image)
     if config.prior == "mixture":
         return MixturePrior(d, count)
     if config.prior == "flow":
@@ -193,7 +192,8 @@ def relaxed(config: Any, views: Any, t: Any) -> Any:
     """The views of training: discrete posterior and prior relaxed, or the same where they are not.
 
     The density ratio is that of the relaxed variables, so the bound is that of the relaxed model
-    (Maddison, Mnih & Teh 2017, equation 20) and not one on the log-likelihood of the discrete one.
+    (Maddison, Mnih & Teh 2017, "The concrete distribution") and not one on the log-likelihood of
+    the discrete one.
 
     Args:
       config: the configuration of `experiments.vae`.

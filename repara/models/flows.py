@@ -167,8 +167,8 @@ def _dense(layers: Layers, x: jax.Array) -> jax.Array:
     return h
 
 
-# The gate at zero weights: sigmoid(2) = 0.88. Kingma et al. (2016), section 4 and appendix: +1 to
-# +2, so that the step changes its input slowly at first.
+# The gate at zero weights: sigmoid(2) = 0.88. Kingma et al. (2016), section 4: one or two,
+# so that the step changes its input slowly at first.
 _GATE = 2.0
 
 
@@ -186,7 +186,7 @@ class Autoregressive(_OfVectors):
 
     Source:
       Kingma et al. (2016), "Improving variational inference with inverse autoregressive flow",
-      equations 13 and 14; Germain et al. (2015), "MADE", for the masks.
+      algorithm 1; Germain et al. (2015), "MADE", for the masks.
 
     Example:
       >>> net = ((jnp.array([[0.0, 1.0, 0.0, 0.5], [0.0] * 4]),), (jnp.zeros(4),))
@@ -391,7 +391,7 @@ def _network(
 
 
 def _autoregressive_masks(d: int, hidden_sizes: Sequence[int]) -> list[np.ndarray]:
-    """Germain et al. (2015), equations 12 and 13: unit k sees coordinates up to its degree."""
+    """Germain et al. (2015), section 4: unit k sees coordinates up to its degree."""
     degrees = [np.arange(1, d + 1)]
     degrees += [1 + np.arange(size) % max(d - 1, 1) for size in hidden_sizes]
     masks = [b[None, :] >= a[:, None] for a, b in itertools.pairwise(degrees)]

@@ -135,7 +135,7 @@ def _mixture(outputs: Outputs, d: int, k: int) -> Distribution:
     return MixtureSameFamily(weights, Independent(Normal(loc, jnp.exp(log_scale)), 1))
 
 
-# Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients", section 5.3: sparse.
+# Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients", for VAEs: sparse.
 _GAMMA_PRIOR = 0.3
 # Keeps z = x / rate from overflow where the layer's output is far below zero.
 _LEAST_RATE = 1e-4
@@ -212,7 +212,7 @@ def _sphere(d: int, _: int) -> Distribution:
 
 
 def _great_circle(a: jax.Array, b: jax.Array, t: jax.Array) -> jax.Array:
-    """The shortest way on the unit sphere: Shoemake (1985), "Animating rotation"."""
+    """The shortest way on the unit sphere, at constant speed."""
     # The angle from the chord keeps its digits where it is small.
     chord = jnp.sqrt(jnp.sum((a - b) ** 2, axis=-1, keepdims=True))
     angle = 2 * jnp.arcsin(jnp.clip(0.5 * chord, 0, 1))
@@ -234,6 +234,11 @@ def _sphere_grid(u: jax.Array) -> jax.Array:
 def _dirichlet(outputs: Outputs, d: int, _: int) -> Distribution:
     # As for the beta: the flat prior has concentrations of 1, and a posterior needs none below.
     return Dirichlet(1 + jax.nn.softplus(outputs("concentration", d + 1)))
+
+
+def _shares(z: jax.Array) -> jax.Array:
+    """Coordinates of mean one: the decoder's first layer expects inputs of that size."""
+    return z.shape[-1] * z
 
 
 def _simplex(d: int, _: int) -> Distribution:
@@ -314,8 +319,10 @@ POSTERIORS: dict[str, PosteriorFamily] = {
         PosteriorFamily(
             "power_spherical", _power_spherical, _sphere, between=_great_circle, grid=_sphere_grid
         ),
-        PosteriorFamily("dirichlet", _dirichlet, _simplex, grid=_simplex_grid),
-        PosteriorFamily("logistic_normal", _logistic_normal, _logistic_normal_prior),
+        PosteriorFamily("dirichlet", _dirichlet, _simplex, inputs=_shares, grid=_simplex_grid),
+        PosteriorFamily(
+            "logistic_normal", _logistic_normal, _logistic_normal_prior, inputs=_shares
+        ),
         PosteriorFamily("bernoulli", _bernoulli, _coins, factorized=True),
         PosteriorFamily("categorical", _categorical, _dice, factorized=True, inputs=_flat),
         PosteriorFamily(

@@ -62,11 +62,11 @@ class VampPrior(nn.Module):
     Attributes:
       image_shape: (H, W, C).
       num_components: M.
-      mean: of the first pseudo-inputs, by default the source's 0.05; an image or a number.
+      mean: of the first pseudo-inputs, an image or a number; by default the source's 0.05.
 
     Source:
-      Tomczak & Welling (2018), "VAE with a VampPrior", equation 9; pseudo-inputs cut to [0, 1] and
-      drawn around 0.05 at first, as in their program.
+      Tomczak & Welling (2018), "VAE with a VampPrior"; pseudo-inputs are cut to [0, 1] and begin
+      within 0.01 of their mean, as in their program.
 
     Example:
       >>> from repara.models import MLPEncoder, PosteriorHead

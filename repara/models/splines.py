@@ -80,7 +80,7 @@ def rational_quadratic(x: jax.Array, raw: jax.Array) -> tuple[jax.Array, jax.Arr
 
     Source:
       Gregory & Delbourgo (1982), "Piecewise rational quadratic interpolation to monotonic data";
-      Durkan et al. (2019), "Neural spline flows", equations 4 and 5.
+      Durkan et al. (2019), "Neural spline flows", section 3.1.
 
     Example:
       >>> y, log_slope = rational_quadratic(jnp.array([0.3, 7.0]), jnp.zeros((1, 8)))
@@ -111,7 +111,7 @@ def rational_quadratic_inverse(y: jax.Array, raw: jax.Array) -> jax.Array:
       x, `[...]`; differentiable in both arguments, right to the third order.
 
     Source:
-      Durkan et al. (2019), "Neural spline flows", equations 6 to 8.
+      Durkan et al. (2019), "Neural spline flows", section 3.1 and appendix A.
 
     Example:
       >>> raw = jnp.arange(8.0)

@@ -225,3 +225,20 @@ def test_relaxed_bound_is_finite_at_low_temperature():
         jax.random.key(0), q, p, lambda y: -jnp.sum(relaxation.soften(y), axis=-1), num_samples=50
     )
     assert np.all(np.isfinite(bound.bound))
+
+
+def test_likelihood_of_discrete_latents_by_sampling_alone():
+    """Importance sampling against the sum over all values."""
+    (q, p), values = _build("bernoulli"), np.float32(list(itertools.product((0, 1), repeat=2)))
+
+    def log_likelihood(z):
+        return -3 * jnp.sum((z - 0.3) ** 2, axis=-1)
+
+    exact = jax.nn.logsumexp(log_likelihood(values) + p.log_prob(values))
+    e = compiled(
+        lambda q: evaluation.importance_log_likelihood(
+            jax.random.key(0), q, p, log_likelihood, num_samples=3000, chunk_size=1000
+        )
+    )(q)
+    assert np.all((e.stderr > 0) & (e.stderr < 0.05))
+    assert np.all(np.abs(e.log_likelihood - exact) < 5 * e.stderr)

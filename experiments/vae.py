@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import hosts, vae_model
+from experiments import hosts, vae_latents, vae_model
 from experiments.configuration import ConfigError, launch, option, read_flags, validate
 from experiments.run_directory import (
     Checkpoints,
@@ -72,9 +72,44 @@ class Config:
     )
     posterior: str = option(
         "normal",
-        "family of q(z|x): independent normals, or a normal with full covariance",
+        "family of q(z|x), with its standard prior; discrete families are trained through "
+        "--estimator, relaxed ones as they are, and both are evaluated with discrete samples",
         choices=vae_model.POSTERIORS,
     )
+    num_components: int = option(
+        5, "of --posterior=mixture; or the values of each categorical variable", low=2
+    )
+    temperature: float = option(
+        0.5, "of relaxed latents, and of the estimators that relax", low=1e-3
+    )
+    temperature_epochs: float = option(
+        0.0, "epochs over which the temperature falls geometrically from 1", low=0
+    )
+    estimator: str = option(
+        "pathwise",
+        "of the gradient in discrete posteriors; gumbel_softmax reports the relaxed bound",
+        choices=vae_latents.ESTIMATORS,
+    )
+    flow: str = option(
+        "none", "through which a posterior over all of space goes", choices=vae_latents.FLOW_NAMES
+    )
+    flow_layers: int = option(4, "of --flow, and of --prior=flow and autoregressive", low=1)
+    flow_hidden_sizes: tuple[int, ...] = option((128,), "of the networks in each layer", low=1)
+    prior: str = option(
+        "standard",
+        "that of the family; or learnt: vamp (posteriors of pseudo-inputs), mixture of normals, "
+        "flow (couplings); autoregressive: of h1 given h2, with --stochastic_layers=2",
+        choices=vae_latents.PRIORS,
+    )
+    prior_components: int = option(100, "of --prior=vamp and mixture", low=1)
+    stochastic_layers: int = option(
+        1, "2: latents h1, given to the decoder, and h2 over them", low=1, high=2
+    )
+    top_latent_dim: int = option(50, "dimension of h2", low=1)
+    top_hidden_sizes: tuple[int, ...] = option(
+        (100, 100), "widths of the networks between h1 and h2, in the order from h1", low=1
+    )
+    conditional: bool = option(False, "whether encoder and decoder are given the label")
     objective: str = option(
         "elbo",
         "bound that is maximised: elbo with the KL in closed form, elbo_monte_carlo with the "
@@ -99,7 +134,9 @@ class Config:
     )  # fmt: skip
     channels: int = option(32, "channels of the first convolution of conv", low=1)
     activation: str = option("tanh", "of hidden layers", choices=tuple(ACTIVATIONS))
-    latent_dim: int = option(20, "dimension of the latents", low=1)
+    latent_dim: int = option(
+        20, "dimension of the latents: a sphere or simplex has one coordinate more", low=1,
+    )  # fmt: skip
     batch_size: int = option(128, "images a step, a multiple of the number of devices", low=1)
     epochs: int = option(100, "passes over the training data", low=1)
     optimizer: str = option("adam", "Optax optimizer", choices=vae_model.OPTIMIZERS)
@@ -180,6 +217,7 @@ def run(config: Config) -> dict[str, Any]:
     mesh = training.data_mesh(num_devices)
     data = datasets.load(config.dataset, config.data_dir)
     _check_batch(config, len(data.train_images), mesh.shape["data"])
+    num_classes = vae_latents.count_classes(config, data)
 
     # Made only now that nothing else can be wrong: a mistake leaves no empty directory behind.
     workdir = config.workdir or str(fresh_workdir("vae"))
@@ -197,7 +235,11 @@ def run(config: Config) -> dict[str, Any]:
     train_key, test_key = jax.random.split(jax.random.key(config.binarization_seed))
     train_images = vae_model.prepare_images(config, data.train_images, train_key)
     test_images = vae_model.prepare_images(config, data.test_images, test_key)
-    model = vae_model.build_model(config, train_images.mean(axis=0, dtype=np.float64) / 255)
+    mean_image = train_images.mean(axis=0, dtype=np.float64) / 255
+    if num_classes:
+        train_images = vae_latents.with_labels(train_images, data.train_labels)
+        test_images = vae_latents.with_labels(test_images, data.test_labels)
+    model = vae_model.build_model(config, mean_image, num_classes)
 
     steps = len(train_images) // config.batch_size
     optimizer = vae_model.make_optimizer(config, steps * config.epochs)
@@ -406,7 +448,7 @@ def _report(
     say(
         f"test_nll {result['test_nll']:.2f} +- {result['test_nll_stderr']:.2f} nats "
         f"(K={config.num_eval_samples}), test_elbo {result['test_elbo']:.2f}, "
-        f"{result['active_units']}/{config.latent_dim} active units, "
+        f"{result['active_units']}/{result['num_units']} active units, "
         f"{result['train_seconds']:.1f} s of training"
     )
     say(f"result.json and plots/ are in {directory.path}")
@@ -419,12 +461,12 @@ def _sample(
     from experiments import vae_report
     from repara import plotting
 
-    z, images = vae_report.draw_samples(model, params, key, config.num_images)
+    columns = max(1, math.isqrt(config.num_images))
+    z, images = vae_report.draw_samples(model, params, key, config.num_images, columns)
     archive = directory.path / "samples.npz"
     temporary = directory.path / ".samples.tmp.npz"
     np.savez(temporary, latents=z, images=np.round(255 * images).astype(np.uint8))
     temporary.replace(archive)
-    columns = max(1, math.isqrt(config.num_images))
     figure = plotting.image_grid(
         directory.plots / "samples.png", images, columns, "means of samples from the prior"
     )

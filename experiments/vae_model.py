@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments import vae_latents
 from experiments.configuration import ConfigError
 from repara import binarization, objectives
 from repara.models import (
@@ -18,8 +19,8 @@ from repara.models import (
     ConvEncoder,
     MLPDecoder,
     MLPEncoder,
-    PosteriorHead,
 )
+from repara.models import POSTERIORS as _FAMILIES
 from repara.objectives import LogLikelihood
 
 # Objectives, and the forms of the gradient that each of them has.
@@ -33,7 +34,7 @@ GRADIENTS = _GRADIENTS["iwae"]
 OPTIMIZERS = ("adam", "adamw", "muon", "rmsprop", "sgd")
 SCHEDULES = ("constant", "cosine", "linear")
 BINARIZATIONS = ("dynamic", "static", "threshold", "none")
-POSTERIORS = ("normal", "multivariate_normal")
+POSTERIORS = tuple(_FAMILIES)
 ARCHITECTURES = ("mlp", "conv")
 
 
@@ -65,6 +66,7 @@ def check_combinations(config: Any) -> None:
             f"--gradient={config.gradient}: --objective={config.objective} does not have it; give "
             f"--objective={forms}, or --gradient={' or '.join(_GRADIENTS[config.objective])}"
         )
+    vae_latents.check(config)
 
 
 def objective_name(config: Any) -> str:
@@ -74,9 +76,11 @@ def objective_name(config: Any) -> str:
       config: the configuration of `experiments.vae`.
 
     Returns:
-      For example "elbo", "iwae_k5", "elbo_beta4", "elbo_warmup100".
+      For example "elbo", "iwae_k5", "elbo_beta4", "elbo_warmup100", "relaxed_iwae_k5".
     """
-    name = config.objective
+    # A bound whose likelihood is that of relaxed latents is not one of the discrete model.
+    relaxed = _FAMILIES[config.posterior].relaxation or config.estimator == "gumbel_softmax"
+    name = f"relaxed_{config.objective}" if relaxed else config.objective
     if config.num_samples > 1:
         name += f"_k{config.num_samples}"
     if config.beta != 1:
@@ -110,22 +114,31 @@ def observed(config: Any, key: jax.Array, images: jax.Array) -> jax.Array:
     Args:
       config: the configuration of `experiments.vae`.
       key: a typed key; consumed.
-      images: uint8 [B, H, W, C], from `prepare_images`.
+      images: uint8 [B, H, W, C], from `prepare_images`; with labels as one more channel where
+        --conditional is set.
 
     Returns:
-      float32 [B, H, W, C] in [0, 1].
+      float32 [B, H, W, C] in [0, 1]; the channel of labels as it is.
     """
+    if config.conditional:
+        pixels, labels = images[..., :-1], images[..., -1:]
+        return jnp.concatenate([_pixels(config, key, pixels), labels.astype(jnp.float32)], axis=-1)
+    return _pixels(config, key, images)
+
+
+def _pixels(config: Any, key: jax.Array, images: jax.Array) -> jax.Array:
     if config.binarization == "dynamic":
         return binarization.draw(key, images)
     return binarization.grey(images)
 
 
-def build_model(config: Any, mean_image: np.ndarray) -> VAE:
+def build_model(config: Any, mean_image: np.ndarray, num_classes: int = 0) -> VAE:
     """The module that the flags describe.
 
     Args:
       config: the configuration of `experiments.vae`.
       mean_image: the mean of the training images in [0, 1], [H, W, C]; the initial output bias.
+      num_classes: of the labels that the model is given; 0 for none.
 
     Returns:
       The module, without parameters.
@@ -141,8 +154,9 @@ def build_model(config: Any, mean_image: np.ndarray) -> VAE:
     else:
         encoder = ConvEncoder(config.channels, sizes[-1], activation)
         decoder = ConvDecoder(mean_image.shape, bias, config.channels, sizes[-1], activation)
-    head = PosteriorHead(config.latent_dim, config.posterior)
-    return VAE(encoder, head, decoder, likelihood)
+    head = vae_latents.build_head(config)
+    prior = vae_latents.build_prior(config, mean_image)
+    return VAE(encoder, head, decoder, likelihood, prior, num_classes)
 
 
 def init_params(model: VAE, image_shape: tuple[int, ...], key: jax.Array) -> Any:
@@ -150,13 +164,14 @@ def init_params(model: VAE, image_shape: tuple[int, ...], key: jax.Array) -> Any
 
     Args:
       model: the module.
-      image_shape: (H, W, C).
+      image_shape: (H, W, C), with the channel of labels where there is one.
       key: a typed key; consumed.
 
     Returns:
       The variables of the module.
     """
-    return jax.jit(model.init)(key, jnp.zeros((1, *image_shape)))
+    x, y = vae_latents.split_labels(model.num_classes, jnp.zeros((1, *image_shape)))
+    return jax.jit(model.init)(key, x) if y is None else jax.jit(model.init)(key, x, y)
 
 
 def apply(model: VAE, params: Any, *args: Any, method: str) -> Any:
@@ -181,15 +196,37 @@ def views(model: VAE, params: Any, x: jax.Array) -> Views:
       x: what `observed` returns, [B, H, W, C].
 
     Returns:
-      q(z | x), p(z) and the function from latents [K, B, D] to log p(x | z), [K, B].
+      q(z | x), p(z) and the function from latents [K, B, *event] to log p(x | z), [K, B].
     """
-    target = model.likelihood.observe(x)[None]
+    log_likelihood = scorer(model, params, x)
+    posterior = apply(model, params, *_given(model, x), method="encode")
+    return Views(posterior, apply(model, params, method="prior"), log_likelihood)
+
+
+def _given(model: VAE, x: jax.Array) -> tuple[jax.Array, ...]:
+    """Images, and their labels where the model is conditional."""
+    x, y = vae_latents.split_labels(model.num_classes, x)
+    return (x,) if y is None else (x, y)
+
+
+def scorer(model: VAE, params: Any, x: jax.Array) -> LogLikelihood:
+    """How the latents of a batch of images are scored.
+
+    Args:
+      model: the module.
+      params: its variables.
+      x: what `observed` returns, [B, H, W, C].
+
+    Returns:
+      The function from latents [K, B, *event] to log p(x | z), [K, B].
+    """
+    images, *labels = _given(model, x)
+    target = model.likelihood.observe(images)[None]
 
     def log_likelihood(z: jax.Array) -> jax.Array:
-        return apply(model, params, z, method="decode").log_prob(target)
+        return apply(model, params, z, *labels, method="decode").log_prob(target)
 
-    posterior = apply(model, params, x, method="encode")
-    return Views(posterior, apply(model, params, method="prior"), log_likelihood)
+    return log_likelihood
 
 
 def make_loss(config: Any, model: VAE, steps_per_epoch: int) -> Any:
@@ -212,13 +249,21 @@ def make_loss(config: Any, model: VAE, steps_per_epoch: int) -> Any:
         params: Any, images: jax.Array, key: jax.Array, step: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         data_key, noise_key = jax.random.split(key)
-        v = views(model, params, observed(config, data_key, images))
+        x = observed(config, data_key, images)
+        t = vae_latents.temperature(config, step, steps_per_epoch)
+        v = vae_latents.relaxed(config, views(model, params, x), t)
         options: dict[str, Any] = {"num_samples": config.num_samples}
         if config.gradient != "plain":
             options["gradient"] = config.gradient
         if config.objective != "iwae":
             options["beta"] = objectives.linear_warmup(step, warmup, config.beta)
-        bound = function(noise_key, v.posterior, v.prior, v.log_likelihood, **options)
+        if vae_latents.is_discrete(config):
+            bound = vae_latents.estimated_elbo(
+                config, noise_key, v.posterior, v.prior, lambda x: scorer(model, params, x), x,
+                beta=options["beta"], temperature=t,
+            )  # fmt: skip
+        else:
+            bound = function(noise_key, v.posterior, v.prior, v.log_likelihood, **options)
         return -bound.bound, {
             name: bound.bound,
             "reconstruction": bound.log_likelihood,

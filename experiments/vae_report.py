@@ -1,5 +1,6 @@
 """What `experiments.vae` reports of a trained model: evaluation, figures, samples."""
 
+import functools
 import math
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import vae_latents
 from experiments.vae_model import apply, objective_name, observed, views
-from repara import evaluation, objectives
-from repara.models import VAE
+from repara import evaluation
+from repara.models import POSTERIORS, VAE, centre, posterior_mean, prior_grid
 
 # Samples for the parts of the ELBO; its Monte Carlo error is far below the spread over images.
 _ELBO_SAMPLES = 16
@@ -29,19 +31,19 @@ def make_test_elbo(config: Any, model: VAE, num_samples: int = 1) -> Any:
       num_samples: samples an image.
 
     Returns:
-      A function `(params, key, images) -> (elbo, reconstruction, kl, kl_per_dimension, means)`,
-      one row an image.
+      A function `(params, key, images) -> (elbo, reconstruction, kl, kl_by_part, means)`, one row
+      an image. The parts are latent coordinates, or layers, or the whole where it has no others;
+      the means are those of the coordinates that the decoder is given, of both layers of two.
     """
 
     @jax.jit
     def test_elbo(params: Any, key: jax.Array, images: jax.Array) -> tuple[jax.Array, ...]:
         data_key, noise_key = jax.random.split(key)
         v = views(model, params, observed(config, data_key, images))
-        bound = objectives.elbo(
-            noise_key, v.posterior, v.prior, v.log_likelihood, num_samples=num_samples
-        )
-        per_dimension = evaluation.kl_per_dimension(v.posterior, v.prior)
-        return bound.bound, bound.log_likelihood, bound.kl, per_dimension, v.posterior.mean
+        bound = vae_latents.sampled_elbo(config, noise_key, v, num_samples)
+        by_part = vae_latents.kl_by_part(config, noise_key, v, num_samples, bound.kl)
+        means = POSTERIORS[config.posterior].inputs(posterior_mean(v.posterior))
+        return bound.bound, bound.log_likelihood, bound.kl, by_part, means
 
     return test_elbo
 
@@ -120,7 +122,7 @@ def _evaluate(
 ) -> dict[str, Any]:
     elbo_key, nll_key = jax.random.split(key)
     batch = min(_BATCH, len(images))
-    elbo, reconstruction, kl, per_dimension, means = evaluation.over_batches(
+    elbo, reconstruction, kl, by_part, means = evaluation.over_batches(
         lambda k, x: test_elbo(params, k, x), elbo_key, images, batch
     )
 
@@ -144,17 +146,20 @@ def _evaluate(
         "test_elbo_stderr": elbo_stderr,
         "test_reconstruction": float(np.mean(reconstruction, dtype=np.float64)),
         "test_kl": float(np.mean(kl, dtype=np.float64)),
-        "kl_per_dimension": np.mean(per_dimension, axis=0, dtype=np.float64).tolist(),
         "active_units": evaluation.active_units(means),
+        "num_units": means.shape[1],
         "num_test_images": len(images),
     }
+    if (name := vae_latents.parts_name(config)) is not None:
+        result[name] = np.mean(by_part, axis=0, dtype=np.float64).tolist()
     if config.likelihood == "discretized_logistic":
-        result["test_bits_per_dim"] = nll / (math.prod(images.shape[1:]) * math.log(2))
+        pixels = images[..., :-1] if config.conditional else images
+        result["test_bits_per_dim"] = nll / (math.prod(pixels.shape[1:]) * math.log(2))
     return result
 
 
 def draw_samples(
-    model: VAE, params: Any, key: jax.Array, count: int
+    model: VAE, params: Any, key: jax.Array, count: int, columns: int = 10
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws from the prior and decodes.
 
@@ -163,16 +168,22 @@ def draw_samples(
       params: its variables.
       key: a typed key; consumed.
       count: how many.
+      columns: of the figure, each row of which has one label where the model is conditional.
 
     Returns:
-      The latents [count, D] and the mean images [count, H, W, C] in [0, 1].
+      The latents [count, *event] and the mean images [count, H, W, C] in [0, 1].
     """
     z = apply(model, params, method="prior").sample(key, (count,))
-    return np.asarray(z), np.asarray(_pictures(model, params, z))
+    labels = None
+    if model.num_classes:
+        rows = np.arange(count) // columns % model.num_classes
+        labels = jax.nn.one_hot(rows, model.num_classes)
+    return np.asarray(z), np.asarray(_pictures(model, params, z, labels))
 
 
-def _pictures(model: VAE, params: Any, z: jax.Array) -> np.ndarray:
-    return np.asarray(jax.jit(lambda p, z: apply(model, p, z, method="picture"))(params, z))
+def _pictures(model: VAE, params: Any, z: jax.Array, y: jax.Array | None = None) -> np.ndarray:
+    decode = jax.jit(lambda p, z, y: apply(model, p, z, y, method="picture"))
+    return np.asarray(decode(params, z, y))
 
 
 def draw_figures(
@@ -207,9 +218,13 @@ def draw_figures(
     data_key, sample_key, path_key = jax.random.split(key, 3)
     columns = 10
     shown = images[: 3 * columns]
-    x = observed(config, data_key, jnp.asarray(shown))
-    encode = jax.jit(lambda p, x: apply(model, p, x, method="encode").mean)
-    rebuilt = _pictures(model, params, encode(params, x))
+    family = POSTERIORS[config.posterior]
+    split = functools.partial(vae_latents.split_labels, model.num_classes)
+    encode = jax.jit(lambda p, x: apply(model, p, *split(x), method="encode"))
+    given = observed(config, data_key, jnp.asarray(shown))
+    centres = centre(encode(params, given))
+    x, y = split(given)
+    rebuilt = _pictures(model, params, centres, y)
     rows = [
         row
         for i in range(0, len(shown), columns)
@@ -221,52 +236,56 @@ def draw_figures(
         row_labels=("data", "model"),
     )  # fmt: skip
 
-    _, samples = draw_samples(model, params, sample_key, columns * columns)
+    count = columns * (model.num_classes or columns)
+    _, samples = draw_samples(model, params, sample_key, count, columns)
     plotting.image_grid(plots / "samples.png", samples, columns, "means of samples from the prior")
 
-    # Along straight lines between the posterior means of test images.
-    ends = np.asarray(encode(params, x))[: 2 * (len(x) // 2)].reshape(-1, 2, config.latent_dim)[:8]
-    weights = np.linspace(0, 1, columns)[None, :, None]
-    line = (1 - weights) * ends[:, :1] + weights * ends[:, 1:]
-    between = _pictures(
-        model, params, jnp.asarray(line.reshape(-1, config.latent_dim), jnp.float32)
-    )
+    # From one posterior's centre to another's, along the family's shortest way, under one label.
+    pairs_of = 2 * min(8, len(x) // 2)
+    ends = centres[:pairs_of].reshape(-1, 2, 1, *centres.shape[1:])
+    weights = np.linspace(0, 1, columns).reshape(columns, *(1,) * (centres.ndim - 1))
+    line = family.between(ends[:, 0], ends[:, 1], jnp.asarray(weights, jnp.float32)[None])
+    label = None if y is None else jnp.repeat(y[:pairs_of:2], columns, axis=0)
+    between = _pictures(model, params, line.reshape(-1, *centres.shape[1:]), label)
     plotting.image_grid(
-        plots / "interpolation.png", between, columns, "interpolation between posterior means"
+        plots / "interpolation.png", between, columns, "interpolation between posterior centres"
     )
     pictures = {"reconstructions": plotting.tile(pairs, columns),
                 "samples": plotting.tile(samples, columns)}  # fmt: skip
 
-    if config.latent_dim == 2:
-        # Quantiles of the prior, so that every tile stands for the same prior probability.
-        side = 20
-        grid = jax.scipy.stats.norm.ppf((np.arange(side) + 0.5) / side)
-        z = jnp.stack(jnp.meshgrid(grid, grid[::-1]), axis=-1).reshape(-1, 2)
+    side = 20
+    z = prior_grid(family, apply(model, params, method="prior"), side)
+    if z is not None and not model.num_classes:
+        # Every tile stands for the same prior probability.
         manifold = _pictures(model, params, z)
         plotting.image_grid(
-            plots / "manifold.png", manifold, side, "decoded quantiles of the two latents"
+            plots / "manifold.png", manifold, side, "decoded latents of equal prior probability"
         )
         pictures["manifold"] = plotting.tile(manifold, side)
 
     some = images[:5000]
-    means = np.asarray(encode(params, observed(config, path_key, jnp.asarray(some))))
-    per_dimension = np.asarray(result["kl_per_dimension"])
-    first, second = np.argsort(-per_dimension)[:2] if config.latent_dim > 1 else (0, 0)
+    q = encode(params, observed(config, path_key, jnp.asarray(some)))
+    means = np.asarray(family.inputs(posterior_mean(q)))
+    per_dimension = np.asarray(result.get("kl_per_dimension", ()))
+    by_kl = per_dimension.shape == means.shape[1:]
+    size = per_dimension if by_kl else np.var(means, axis=0)
+    first, second = np.argsort(-size)[:2] if len(size) > 1 else (0, 0)
     plotting.latent_scatter(
         plots / "latent_scatter.png",
         means[:, [first, second]],
         None if labels is None else labels[: len(some)],
-        xlabel=f"posterior mean of latent {first + 1}",
-        ylabel=f"posterior mean of latent {second + 1}",
-        title="test images in the two latents of largest KL",
+        xlabel=f"posterior mean of coordinate {first + 1}",
+        ylabel=f"posterior mean of coordinate {second + 1}",
+        title=f"test images in the two coordinates of largest {'KL' if by_kl else 'variance'}",
     )
-    plotting.bars(
-        plots / "kl_per_dimension.png",
-        result["kl_per_dimension"],
-        xlabel="latent, by decreasing KL",
-        ylabel="KL [nats]",
-        title=f"{result['active_units']} of {config.latent_dim} latents active",
-    )
+    if len(per_dimension):
+        plotting.bars(
+            plots / "kl_per_dimension.png",
+            result["kl_per_dimension"],
+            xlabel="latent, by decreasing KL",
+            ylabel="KL [nats]",
+            title=f"{result['active_units']} of {result['num_units']} latents active",
+        )
     draw_learning_curves(config, metrics, plots)
     return pictures
 

@@ -56,7 +56,7 @@ def importance_log_likelihood(
 
     Args:
       key: a typed key; consumed.
-      posterior: q(z | x), batch shape [B].
+      posterior: q(z | x), batch shape [B]; discrete ones too.
       prior: p(z), batch shape [] or [B].
       log_likelihood: maps latents [S, B, *event] to log p(x | z), [S, B], in nats.
       num_samples: K, at least 1.
@@ -89,7 +89,11 @@ def importance_log_likelihood(
 
     def sums(key: jax.Array, count: int) -> jax.Array:
         """Logarithms of the sum of the weights and of their squares, [2, B]."""
-        z, log_q = posterior.rsample_and_log_prob(key, (count,))
+        if posterior.has_rsample:
+            z, log_q = posterior.rsample_and_log_prob(key, (count,))
+        else:
+            z = posterior.sample(key, (count,))
+            log_q = posterior.log_prob(z)
         log_w = log_likelihood(z) + prior.log_prob(z) - log_q
         return jnp.stack([logsumexp(log_w, axis=0), logsumexp(2 * log_w, axis=0)])
 

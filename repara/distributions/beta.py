@@ -84,6 +84,13 @@ class Beta(Distribution):
 
         return self._supported(z, 0.5, inside)
 
+    def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
+        # From the logit: a value that rounds to 0 or 1 has the density of what it rounds from.
+        a, b = self.concentration1, self.concentration0
+        y = logit_beta_quantile(eps, a, b)
+        density = -(a - 1) * softplus(-y) - (b - 1) * softplus(y)
+        return jax.nn.sigmoid(y), density - self._log_beta()
+
     def _log_beta(self) -> jax.Array:
         return _log_beta(self.concentration1, self.concentration0)
 

@@ -1,7 +1,8 @@
 """One-to-one maps with their log-determinants, for `Transformed`.
 
 A bijector is an immutable pytree whose leaves are its parameters. `event_ndims` says how many
-trailing dimensions it mixes: 0 for a map of numbers, 1 for a map of vectors.
+trailing dimensions it mixes: 0 for a map of numbers, 1 for a map of vectors. One whose `onto_reals`
+is true maps all of R^D onto all of R^D, so that a density need not look for values outside.
 """
 
 import dataclasses
@@ -389,6 +390,10 @@ class Invert:
     def event_ndims(self) -> int:
         return self.bijector.event_ndims
 
+    @property
+    def onto_reals(self) -> bool:
+        return getattr(self.bijector, "onto_reals", False)
+
     def forward(self, x: jax.Array) -> jax.Array:
         return self.bijector.inverse(x)
 
@@ -422,6 +427,10 @@ class Chain:
     @property
     def event_ndims(self) -> int:
         return max((b.event_ndims for b in self.bijectors), default=0)
+
+    @property
+    def onto_reals(self) -> bool:
+        return all(getattr(b, "onto_reals", False) for b in self.bijectors)
 
     def forward(self, x: jax.Array) -> jax.Array:
         for b in self.bijectors:

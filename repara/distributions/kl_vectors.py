@@ -8,7 +8,9 @@ import jax.numpy as jnp
 from repara.distributions.base import Distribution
 from repara.distributions.dirichlet import Dirichlet
 from repara.distributions.gaussian_random_walk import GaussianRandomWalk
+from repara.distributions.kl_scalars import _normal_normal as _scalar_normals
 from repara.distributions.kl_table import _closed_form
+from repara.distributions.logistic_normal import LogisticNormal
 from repara.distributions.low_rank_multivariate_normal import LowRankMultivariateNormal
 from repara.distributions.matrices import (
     _log_diagonal,
@@ -130,3 +132,9 @@ def _power_spherical_von_mises_fisher(q: PowerSpherical, p: VonMisesFisher) -> j
     cosine = jnp.sum(q._mean() * p._unit(), axis=-1)
     log_normalizer = von_mises_fisher_log_normalizer(p.concentration, q.event_shape[0])
     return log_normalizer + p.concentration * (1 - cosine) - q._entropy()
+
+
+@_closed_form(LogisticNormal, LogisticNormal)
+def _logistic_normal_logistic_normal(q: LogisticNormal, p: LogisticNormal) -> jax.Array:
+    # One bijector to the simplex for both: the divergence is that of the normals under it.
+    return jnp.sum(_scalar_normals(q, p), axis=-1)

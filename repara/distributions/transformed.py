@@ -98,6 +98,8 @@ class Transformed(Distribution):
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         x = self.bijector.inverse(z)
+        if getattr(self.bijector, "onto_reals", False):
+            return self.base._log_prob(x) - self._log_det(x)
         # Where the inverse is NaN and neither z nor a parameter is, z is outside the image.
         inside = self.bijector.inverse(self.bijector.forward(jnp.zeros_like(x)))
         axes = tuple(range(-len(self.base.event_shape), 0))

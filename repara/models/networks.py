@@ -47,9 +47,11 @@ class MLPEncoder(nn.Module):
     activation: Activation = nn.tanh
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps images [..., H, W, C] to features [..., hidden_sizes[-1]]."""
+    def __call__(self, x: jax.Array, y: jax.Array | None = None) -> jax.Array:
+        """Maps images [..., H, W, C], and labels [..., Y], to features [..., hidden_sizes[-1]]."""
         h = x.reshape(*x.shape[:-3], -1)
+        if y is not None:
+            h = jnp.concatenate([h, y], axis=-1)
         for size in self.hidden_sizes:
             h = self.activation(nn.Dense(size)(h))
         return h
@@ -108,13 +110,15 @@ class ConvEncoder(nn.Module):
     activation: Activation = nn.relu
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps images [..., H, W, C] to features [..., features]."""
+    def __call__(self, x: jax.Array, y: jax.Array | None = None) -> jax.Array:
+        """Maps images [..., H, W, C], and labels [..., Y], to features [..., features]."""
         h = x.reshape(-1, *x.shape[-3:])
         for stage in range(_CONV_STAGES):
             h = nn.Conv(self.channels * 2**stage, (4, 4), strides=_CONV_STRIDES)(h)
             h = self.activation(h)
         h = h.reshape(*x.shape[:-3], -1)
+        if y is not None:
+            h = jnp.concatenate([h, y], axis=-1)
         return self.activation(nn.Dense(self.features)(h))
 
 

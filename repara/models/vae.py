@@ -6,8 +6,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from repara.distributions import Distribution, Independent, MultivariateNormal, Normal
+from repara.distributions import Distribution, Transformed
 from repara.models.likelihoods import Likelihood
+from repara.models.posteriors import POSTERIORS, PosteriorFamily, centre
 
 __all__ = ["VAE", "PosteriorHead"]
 
@@ -17,8 +18,9 @@ class PosteriorHead(nn.Module):
 
     Attributes:
       latent_dim: D.
-      family: "normal", independent coordinates; or "multivariate_normal", a full covariance
-        through its Cholesky factor.
+      family: one of `POSTERIORS`.
+      num_components: of a mixture, or the values of each categorical variable.
+      flow: one of `FLOWS`, through which the posterior goes; None for none.
 
     Example:
       >>> head = PosteriorHead(3)
@@ -29,30 +31,35 @@ class PosteriorHead(nn.Module):
 
     latent_dim: int
     family: str = "normal"
+    num_components: int = 5
+    flow: nn.Module | None = None
 
     @nn.compact
     def __call__(self, h: jax.Array) -> Distribution:
-        """Maps features [..., F] to a distribution of batch shape [...] and event shape [D]."""
-        # One layer for both: two small products and their updates take longer than one.
-        both = nn.Dense(2 * self.latent_dim, name="loc_and_log_scale")(h)
-        loc, log_scale = both[..., : self.latent_dim], both[..., self.latent_dim :]
-        # exp keeps the scale positive, and a linear layer under it can reach any magnitude.
-        scale = jnp.exp(log_scale)
-        if self.family == "normal":
-            return Independent(Normal(loc, scale), 1)
-        if self.family == "multivariate_normal":
-            d = self.latent_dim
-            rows, columns = jnp.tril_indices(d, -1)
-            # Zero at the start: the first posterior is that of independent coordinates.
-            below = nn.Dense(len(rows), name="lower", kernel_init=nn.initializers.zeros)(h)
-            tril = jnp.zeros((*h.shape[:-1], d, d), h.dtype).at[..., rows, columns].set(below)
-            diagonal = scale[..., None] * jnp.eye(d, dtype=h.dtype).reshape(
-                (1,) * (h.ndim - 1) + (d, d)
+        """Maps features [..., F] to a distribution of batch shape [...] and the event's shape."""
+
+        def outputs(name: str, size: int, **initializers: Any) -> jax.Array:
+            return nn.Dense(size, name=name, **initializers)(h)
+
+        q = self.posterior_family.distribution(outputs, self.latent_dim, self.num_components)
+        return q if self.flow is None else Transformed(q, self.flow(h))
+
+    @property
+    def posterior_family(self) -> PosteriorFamily:
+        """The record of the family."""
+        if self.family not in POSTERIORS:
+            raise ValueError(
+                f'posterior family must be one of {", ".join(POSTERIORS)}, got "{self.family}"'
             )
-            return MultivariateNormal(loc, scale_tril=tril + diagonal)
-        raise ValueError(
-            f'posterior family must be "normal" or "multivariate_normal", got "{self.family}"'
-        )
+        return POSTERIORS[self.family]
+
+    def prior(self) -> Distribution:
+        """The standard prior of the family."""
+        return self.posterior_family.prior(self.latent_dim, self.num_components)
+
+    def inputs(self, z: jax.Array) -> jax.Array:
+        """What the decoder is given for latents: a vector, [..., N]."""
+        return self.posterior_family.inputs(z)
 
 
 class VAE(nn.Module):
@@ -61,8 +68,10 @@ class VAE(nn.Module):
     Attributes:
       encoder: maps images [..., H, W, C] to features.
       head: maps features to q(z | x).
-      decoder: maps latents [..., D] to pixel outputs [..., H, W, C].
+      decoder: maps what the head shows of latents to pixel outputs [..., H, W, C].
       likelihood: turns pixel outputs into p(x | z).
+      prior_net: a learnt prior, of `repara.models.priors`; None for the standard one of the head.
+      num_classes: of the labels that encoder and decoder are given; 0 where there are none.
 
     Source:
       Kingma & Welling (2013), "Auto-encoding variational Bayes", appendix C.
@@ -81,9 +90,11 @@ class VAE(nn.Module):
     """
 
     encoder: nn.Module
-    head: PosteriorHead
+    head: Any
     decoder: nn.Module
     likelihood: Likelihood
+    prior_net: nn.Module | None = None
+    num_classes: int = 0
 
     def setup(self) -> None:
         """Declares the log-scale of the likelihood, where it has one."""
@@ -92,45 +103,54 @@ class VAE(nn.Module):
             init = nn.initializers.constant(self.likelihood.initial_log_scale)
             self.log_scale = self.param("log_scale", init, ())
 
-    def __call__(self, x: jax.Array) -> tuple[Distribution, Distribution]:
-        """Encodes and decodes the posterior mean; serves to initialise all parameters."""
-        q = self.encode(x)
-        return q, self.decode(q.mean)
+    def __call__(
+        self, x: jax.Array, y: jax.Array | None = None
+    ) -> tuple[Distribution, Distribution]:
+        """Encodes and decodes the posterior's centre; serves to initialise all parameters."""
+        q = self.encode(x, y)
+        self.prior()
+        return q, self.decode(centre(q), y)
 
-    def encode(self, x: jax.Array) -> Distribution:
+    def encode(self, x: jax.Array, y: jax.Array | None = None) -> Distribution:
         """The posterior of images.
 
         Args:
           x: images as floats, [..., H, W, C], values in [0, 1].
+          y: one-hot labels, [..., num_classes], for a conditional model.
 
         Returns:
-          q(z | x), batch shape [...], event shape [D].
+          q(z | x), batch shape [...], the event's shape that of the family.
         """
-        return self.head(self.encoder(x))
+        return self.head(self.encoder(x) if y is None else self.encoder(x, y))
 
-    def outputs(self, z: jax.Array) -> jax.Array:
-        """The decoder's pixel outputs [..., H, W, C] for latents [..., D]."""
-        return self.decoder(z)
+    def outputs(self, z: jax.Array, y: jax.Array | None = None) -> jax.Array:
+        """The decoder's pixel outputs [..., H, W, C] for latents [..., *event]."""
+        inputs = self.head.inputs(z)
+        if y is not None:
+            missing = inputs.ndim - y.ndim
+            y = y.reshape((1,) * missing + y.shape)
+            y = jnp.broadcast_to(y, (*inputs.shape[:-1], y.shape[-1]))
+            inputs = jnp.concatenate([inputs, y], axis=-1)
+        return self.decoder(inputs)
 
-    def decode(self, z: jax.Array) -> Distribution:
+    def decode(self, z: jax.Array, y: jax.Array | None = None) -> Distribution:
         """The likelihood given latents.
 
         Args:
-          z: latents, [..., D].
+          z: latents, [..., *event].
+          y: one-hot labels that broadcast with the latents, for a conditional model.
 
         Returns:
           p(x | z), batch shape [...], event shape [H, W, C].
         """
-        return self.likelihood.distribution(self.outputs(z), self.log_scale)
+        return self.likelihood.distribution(self.outputs(z, y), self.log_scale)
 
-    def picture(self, z: jax.Array) -> jax.Array:
-        """The mean images [..., H, W, C] in [0, 1] for latents [..., D]."""
-        return jnp.clip(self.likelihood.picture(self.outputs(z)), 0, 1)
+    def picture(self, z: jax.Array, y: jax.Array | None = None) -> jax.Array:
+        """The mean images [..., H, W, C] in [0, 1] for latents [..., *event]."""
+        return jnp.clip(self.likelihood.picture(self.outputs(z, y)), 0, 1)
 
     def prior(self) -> Distribution:
-        """p(z): standard normal, of the family of the posterior."""
-        d = self.head.latent_dim
-        zeros, ones = jnp.zeros(d), jnp.ones(d)
-        if self.head.family == "multivariate_normal":
-            return MultivariateNormal(zeros, scale_diag=ones)
-        return Independent(Normal(zeros, ones), 1)
+        """p(z), of batch shape []: the standard one of the family, or the learnt one."""
+        if self.prior_net is None:
+            return self.head.prior()
+        return self.prior_net(self.encode)

@@ -46,6 +46,7 @@ PAIRS = [
         (1.1,),
     ),
     (rp.PowerSpherical, (_AXIS, 4.0), rp.VonMisesFisher, (_AXIS[::-1], 1.5)),
+    (rp.LogisticNormal, (_LOC, [0.5, 1.0, 0.7]), rp.LogisticNormal, (0 * _LOC, [1.0, 2.0, 0.3])),
 ]
 
 

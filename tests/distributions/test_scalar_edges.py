@@ -205,3 +205,20 @@ def test_generalized_normal_nearly_uniform():
     by_power = -scipy.special.gamma(1.02) * scipy.special.digamma(1.02) / 2500 * share
     np.testing.assert_allclose(z[inner], scipy.special.gamma(1.02) * share[inner], rtol=1e-6)
     np.testing.assert_allclose(slope[inner], by_power[inner], rtol=1e-4, atol=1e-9)
+
+
+def test_beta_that_rounds_to_one_has_a_finite_density_with_its_sample():
+    """The logarithm of 1 - z, which is far below rounding, is in the density."""
+    eps = np.float32([0.5, 2.0, 4.0])
+    q = rp.Beta(1.0, np.float32([0.02, 0.02, 0.02]))
+    source = lambda *_: jnp.asarray(eps)  # noqa: E731
+
+    @compiled
+    def program(q):
+        return q.rsample_and_log_prob(jax.random.key(0), source=source)
+
+    z, log_q = program(q)
+    assert np.all(z == 1)
+    # z ~ Beta(1, b): 1 - z = v^(1 / b) with v = 1 - Phi(eps), density b (1 - z)^(b - 1).
+    log_rest = scipy.stats.norm.logsf(eps.astype("float64")) / 0.02
+    np.testing.assert_allclose(log_q, np.log(0.02) + (0.02 - 1) * log_rest, rtol=1e-4)

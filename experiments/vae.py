@@ -3,6 +3,7 @@ r"""Trains, evaluates and samples a variational autoencoder on images.
     python -m experiments.vae                                   # digits, needs no network
     python -m experiments.vae --dataset=mnist --data_dir=DIR    # MNIST as IDX files in DIR
     python -m experiments.vae --workdir=RUN --mode=evaluate     # again, from the last checkpoint
+    python -m experiments.vae --recipe=vae_mnist_k1 --data_dir=DIR  # a setting of recipes.py
     python -m experiments.vae --workdir=SHARED --coordinator_address=HOST:PORT \
         --num_processes=2 --process_id=0                        # on the first of two hosts
 
@@ -19,9 +20,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import flags
 
 from experiments import hosts, vae_latents, vae_model
 from experiments.configuration import ConfigError, launch, option, read_flags, validate
+from experiments.recipes import RECIPES
 from experiments.run_directory import (
     Checkpoints,
     Progress,
@@ -477,6 +480,10 @@ def _sample(
 def main() -> None:
     """Reads the flags and runs."""
     values = read_flags(Config)
+    if (name := flags.FLAGS.recipe) is not None:
+        if name not in RECIPES:
+            raise ConfigError(f"--recipe={name}: must be one of {', '.join(RECIPES)}")
+        values |= {**RECIPES[name].flags, **read_flags(Config, only_given=True)}
     if values["mode"] != "train" and values["workdir"]:
         # The run says how it was trained; flags given beside that must agree.
         stored = RunDirectory.read_config(values["workdir"])["flags"]
@@ -489,4 +496,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     # Flags are defined only here: a script that imports `run` gets none.
+    flags.DEFINE_string(
+        "recipe", None, "named setting of experiments/recipes.py; flags given beside it win"
+    )
     launch("vae", Config, main, errors=(datasets.DatasetError, NonFiniteLossError))

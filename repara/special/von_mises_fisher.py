@@ -93,6 +93,15 @@ def _fall(y: Array, t: Array, k: Array, m: Array) -> Array:
     return 2 * k * (jnp.sin(0.5 * t) * jnp.sin(y + 0.5 * t)) - m * jnp.log1p(inside)
 
 
+def _fall_to(y: Array, end: Array, k: Array, m: Array) -> Array:
+    """h(y) - h(end): where `end` is far closer to 0 or pi, y + t would not have its digits."""
+    t = end - y
+    change = jnp.sin(t) * (jnp.cos(y) / jnp.sin(y)) - 2 * jnp.sin(0.5 * t) ** 2
+    near = jnp.log1p(jnp.maximum(change, -0.5))
+    log_ratio = jnp.where(change < -0.5, jnp.log(jnp.sin(end) / jnp.sin(y)), near)
+    return 2 * k * (jnp.sin(0.5 * t) * jnp.sin(y + 0.5 * t)) - m * log_ratio
+
+
 def _ratio(y: Array, k: Array, m: Array, sign: Array, rule: tuple[Rule, float]) -> Array:
     """The tail above y (sign 1) or below (sign -1) over the density; y has no derivatives."""
     nodes, cut = rule
@@ -134,7 +143,7 @@ def _solved(eps: Array, k: Array, m: Array) -> Array:
 
     def log_tail(y: Array, k: Array, total: Array, rule: tuple[Rule, float]) -> tuple[Array, Array]:
         ratio = _ratio(y, k, m, sign, rule)
-        return jnp.log(ratio) - total - _fall(centre, y - centre, k, m), ratio
+        return jnp.log(ratio) - total - _fall_to(centre, y, k, m), ratio
 
     def slopes(y: Array) -> tuple[Array, Array]:
         """-h' outward, and -h''."""

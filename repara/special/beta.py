@@ -45,7 +45,7 @@ BLOCK = 1 << 14
 # concentrations of 1e-2 to 1e5: 8e-8, 8e-13, 6e-5.
 _FLOAT32 = (gauss(10), 17.0)
 _FLOAT64 = (gauss(22), 36.0)
-_ROUGH = (gauss(6), 10.0)
+_ROUGH = (gauss(12), 20.0)
 # e^60 is far beyond the reciprocal of any probability and of rounding; e^89 overflows float32.
 _FAR = 60.0
 
@@ -270,7 +270,7 @@ def _solved(eps: Array, a: Array, b: Array) -> Array:
 
 
 def _begun(eps: Array, a: Array, b: Array) -> tuple[Array, Array]:
-    """A u with the right log Q up to 0.01, in float64 1e-4; and 1 where that is a right tail.
+    """A u with the right log Q up to 0.01, in float64 1e-8; and 1 where that is a right tail.
 
     Of the two tails the smaller one, as the larger determines y to fewer digits; but the larger one
     where the smaller begins far before the mode of its raised density, and is long to compute.

@@ -22,7 +22,7 @@ def points(dtype, count):
 
 @pytest.mark.slow
 def test_quantile_and_derivatives_against_mpmath(dtype):
-    a, b, eps = points(dtype, 10)
+    a, b, eps = points(dtype, 60)
 
     def program(eps, a, b):
         def slope(a):

@@ -32,7 +32,7 @@ _GRADIENTS = {
 OBJECTIVES = tuple(_GRADIENTS)
 GRADIENTS = _GRADIENTS["iwae"]
 OPTIMIZERS = ("adam", "adamw", "muon", "rmsprop", "sgd")
-SCHEDULES = ("constant", "cosine", "linear")
+SCHEDULES = ("constant", "cosine", "linear", "trapezoid")
 BINARIZATIONS = ("dynamic", "static", "threshold", "none")
 POSTERIORS = tuple(_FAMILIES)
 ARCHITECTURES = ("mlp", "conv")
@@ -289,6 +289,11 @@ def make_optimizer(config: Any, num_steps: int) -> optax.GradientTransformation:
         "constant": lambda: rate,  # a number: nothing to compute in each step
         "cosine": lambda: optax.cosine_decay_schedule(rate, decay_steps),
         "linear": lambda: optax.linear_schedule(rate, 0.0, decay_steps),
+        # Constant, then linear to 0 over the last three fifths (Hagele et al. 2024, "Scaling laws
+        # and compute-optimal training beyond fixed training durations").
+        "trapezoid": lambda: optax.linear_schedule(
+            rate, 0.0, decay_steps - 2 * decay_steps // 5, 2 * decay_steps // 5
+        ),
     }
     schedule = schedules[config.schedule]()
     if config.warmup_steps:

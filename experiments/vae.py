@@ -83,7 +83,9 @@ class Config:
         5, "of --posterior=mixture; or the values of each categorical variable", low=2
     )
     temperature: float = option(
-        0.5, "of relaxed latents, and of the estimators that relax", low=1e-3
+        0.5,
+        "of relaxed latents, for K values best at most 1 / (K - 1), and of estimators that relax",
+        low=1e-3,
     )
     temperature_epochs: float = option(
         0.0, "epochs over which the temperature falls geometrically from 1", low=0

@@ -44,8 +44,13 @@ ESTIMATORS = ("pathwise", *_ESTIMATORS)
 
 
 def is_discrete(config: Any) -> bool:
-    """Whether training itself draws discrete latents, so that it needs an estimator."""
+    """Whether training itself draws discrete latents."""
     return config.posterior in ("bernoulli", "categorical")
+
+
+def is_estimated(config: Any) -> bool:
+    """Whether the gradient is that of --estimator; the objective "vimco" brings its own."""
+    return is_discrete(config) and config.objective != "vimco"
 
 
 def check(config: Any) -> None:
@@ -83,13 +88,14 @@ def check(config: Any) -> None:
         )
     if config.prior == "autoregressive" and not two_layers:
         raise ConfigError("--prior=autoregressive is of h1 given h2: give --stochastic_layers=2")
-    if is_discrete(config) != (config.estimator != "pathwise"):
+    estimated = is_estimated(config)
+    if estimated != (config.estimator != "pathwise"):
         raise ConfigError(
             f"--estimator={config.estimator}: {given} "
-            + ("has no reparameterization; give one of " if is_discrete(config) else "needs none: ")
-            + (", ".join(_ESTIMATORS) if is_discrete(config) else "give --estimator=pathwise")
+            + ("has no reparameterization; give one of " if estimated else "needs none: ")
+            + (", ".join(_ESTIMATORS) if estimated else "give --estimator=pathwise")
         )
-    if is_discrete(config):
+    if estimated:
         if config.objective != "elbo":
             raise ConfigError(f"{given} needs --objective=elbo, got {config.objective}")
         if config.estimator in _BINARY and config.posterior != "bernoulli":

@@ -257,7 +257,7 @@ def make_loss(config: Any, model: VAE, steps_per_epoch: int) -> Any:
             options["gradient"] = config.gradient
         if config.objective != "iwae":
             options["beta"] = objectives.linear_warmup(step, warmup, config.beta)
-        if vae_latents.is_discrete(config):
+        if vae_latents.is_estimated(config):
             bound = vae_latents.estimated_elbo(
                 config, noise_key, v.posterior, v.prior, lambda x: scorer(model, params, x), x,
                 beta=options["beta"], temperature=t,

@@ -1,5 +1,12 @@
 """Flax (Linen) modules that map arrays to distributions; the only folder that imports flax."""
 
+from repara.models.flow_steps import (
+    Autoregressive,
+    Coupling,
+    Planar,
+    Reverse,
+    SplineCoupling,
+)
 from repara.models.flows import (
     FLOWS,
     AutoregressiveFlow,
@@ -19,6 +26,7 @@ from repara.models.posteriors import (
     prior_grid,
 )
 from repara.models.priors import FlowPrior, MixturePrior, VampPrior
+from repara.models.splines import rational_quadratic, rational_quadratic_inverse
 from repara.models.vae import VAE, PosteriorHead
 
 __all__ = [
@@ -27,10 +35,12 @@ __all__ = [
     "LIKELIHOODS",
     "POSTERIORS",
     "VAE",
+    "Autoregressive",
     "AutoregressiveFlow",
     "Conditional",
     "ConvDecoder",
     "ConvEncoder",
+    "Coupling",
     "CouplingFlow",
     "FlowPrior",
     "Hierarchical",
@@ -38,14 +48,19 @@ __all__ = [
     "MLPDecoder",
     "MLPEncoder",
     "MixturePrior",
+    "Planar",
     "PlanarFlow",
     "PosteriorFamily",
     "PosteriorHead",
     "Relaxation",
+    "Reverse",
+    "SplineCoupling",
     "SplineFlow",
     "TwoLayerHead",
     "VampPrior",
     "centre",
     "posterior_mean",
     "prior_grid",
+    "rational_quadratic",
+    "rational_quadratic_inverse",
 ]

@@ -59,6 +59,32 @@ def _identity(z: jax.Array) -> jax.Array:
     return z
 
 
+# The first layer of a decoder begins for inputs of mean 0 and variance 1, as those of the standard
+# normal are: where the standard prior has others, the decoder is given them standardized. Without
+# that a Dirichlet posterior, whose coordinates are small, collapsed to its prior on digits.
+
+
+def _interval(z: jax.Array) -> jax.Array:
+    return math.sqrt(12) * (z - 0.5)
+
+
+def _signs(z: jax.Array) -> jax.Array:
+    return 2 * z - 1
+
+
+def _unit_vectors(z: jax.Array) -> jax.Array:
+    return math.sqrt(z.shape[-1]) * z
+
+
+def _shares(z: jax.Array) -> jax.Array:
+    return z.shape[-1] * z - 1
+
+
+def _one_hot(z: jax.Array) -> jax.Array:
+    k = z.shape[-1]
+    return ((k * z - 1) / math.sqrt(k - 1)).reshape(*z.shape[:-2], -1)
+
+
 def _straight(a: jax.Array, b: jax.Array, t: jax.Array) -> jax.Array:
     return (1 - t) * a + t * b
 
@@ -236,11 +262,6 @@ def _dirichlet(outputs: Outputs, d: int, _: int) -> Distribution:
     return Dirichlet(1 + jax.nn.softplus(outputs("concentration", d + 1)))
 
 
-def _shares(z: jax.Array) -> jax.Array:
-    """Coordinates of mean one: the decoder's first layer expects inputs of that size."""
-    return z.shape[-1] * z
-
-
 def _simplex(d: int, _: int) -> Distribution:
     return Dirichlet(jnp.ones(d + 1))
 
@@ -276,10 +297,6 @@ def _dice(d: int, k: int) -> Distribution:
     return Independent(OneHotCategorical(logits=jnp.zeros((d, k))), 1)
 
 
-def _flat(z: jax.Array) -> jax.Array:
-    return z.reshape(*z.shape[:-2], -1)
-
-
 def _as_logistic(q: Independent, temperature: Any) -> Distribution:
     # Maddison, Mnih & Teh (2017), "The concrete distribution", appendix B: the logit of the binary
     # concrete variable is logistic. Posterior and prior are both seen on that scale, where their
@@ -309,27 +326,38 @@ POSTERIORS: dict[str, PosteriorFamily] = {
         ),
         PosteriorFamily("mixture", _mixture, _standard_normal, closed_kl=False, euclidean=True),
         PosteriorFamily("gamma", _gamma, _gamma_prior, factorized=True),
-        PosteriorFamily("beta", _beta, _unit_interval, factorized=True),
+        PosteriorFamily("beta", _beta, _unit_interval, factorized=True, inputs=_interval),
         PosteriorFamily(
             "von_mises", _von_mises, _circle, factorized=True, inputs=_cos_sin, between=_arc
         ),
         PosteriorFamily(
-            "von_mises_fisher", _von_mises_fisher, _sphere, between=_great_circle, grid=_sphere_grid
+            "von_mises_fisher",
+            _von_mises_fisher,
+            _sphere,
+            inputs=_unit_vectors,
+            between=_great_circle,
+            grid=_sphere_grid,
         ),
         PosteriorFamily(
-            "power_spherical", _power_spherical, _sphere, between=_great_circle, grid=_sphere_grid
+            "power_spherical",
+            _power_spherical,
+            _sphere,
+            inputs=_unit_vectors,
+            between=_great_circle,
+            grid=_sphere_grid,
         ),
         PosteriorFamily("dirichlet", _dirichlet, _simplex, inputs=_shares, grid=_simplex_grid),
         PosteriorFamily(
             "logistic_normal", _logistic_normal, _logistic_normal_prior, inputs=_shares
         ),
-        PosteriorFamily("bernoulli", _bernoulli, _coins, factorized=True),
-        PosteriorFamily("categorical", _categorical, _dice, factorized=True, inputs=_flat),
+        PosteriorFamily("bernoulli", _bernoulli, _coins, factorized=True, inputs=_signs),
+        PosteriorFamily("categorical", _categorical, _dice, factorized=True, inputs=_one_hot),
         PosteriorFamily(
             "relaxed_bernoulli",
             _bernoulli,
             _coins,
             factorized=True,
+            inputs=_signs,
             relaxation=Relaxation(_as_logistic, jax.nn.sigmoid),
         ),
         PosteriorFamily(
@@ -337,7 +365,7 @@ POSTERIORS: dict[str, PosteriorFamily] = {
             _categorical,
             _dice,
             factorized=True,
-            inputs=_flat,
+            inputs=_one_hot,
             relaxation=Relaxation(_as_logarithms, jnp.exp),
         ),
     )

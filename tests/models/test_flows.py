@@ -10,7 +10,7 @@ from jax.test_util import check_grads
 
 import repara as rp
 from repara.models import FLOWS, PosteriorHead
-from repara.models.flows import Planar
+from repara.models.flow_steps import Planar
 from repara.models.splines import rational_quadratic, rational_quadratic_inverse
 from tests.distributions.programs import compiled
 

@@ -242,3 +242,16 @@ def test_likelihood_of_discrete_latents_by_sampling_alone():
     )(q)
     assert np.all((e.stderr > 0) & (e.stderr < 0.05))
     assert np.all(np.abs(e.log_likelihood - exact) < 5 * e.stderr)
+
+
+@pytest.mark.parametrize(
+    "name", ["normal", "beta", "von_mises_fisher", "bernoulli", "categorical", "dirichlet"]
+)
+def test_the_decoder_is_given_inputs_of_mean_zero_and_variance_near_one(name):
+    family = POSTERIORS[name]
+    z = family.prior(2, _K).sample(jax.random.key(0), (20_000,))
+    inputs = np.asarray(family.inputs(z))
+    # The largest value is below 3, the standard error of a mean below 0.01.
+    np.testing.assert_allclose(np.mean(inputs, axis=0), 0, atol=0.05)
+    variance = 0.5 if name == "dirichlet" else 1.0  # 9 / 18: it falls short by d / (d + 2)
+    np.testing.assert_allclose(np.var(inputs, axis=0), variance, atol=0.05)

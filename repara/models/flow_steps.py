@@ -1,0 +1,302 @@
+"""The steps of normalizing flows as bijectors of vectors onto all of R^D, for `Transformed`.
+
+The weights of their networks are leaves. `Transformed.rsample_and_log_prob` goes forward only;
+inverses are exact, or solved to rounding, and carry the derivatives of the inverse map.
+"""
+
+import math
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from repara.distributions.base import Shape
+from repara.models.splines import rational_quadratic, rational_quadratic_inverse
+from repara.special.elementary import softplus
+from repara.special.implicit import quantile
+
+__all__ = ["Autoregressive", "Coupling", "Layers", "Planar", "Reverse", "SplineCoupling"]
+
+
+class _OfVectors:
+    """A map of vectors to vectors of the same length."""
+
+    event_ndims: ClassVar[int] = 1
+    onto_reals: ClassVar[bool] = True
+
+    def forward_shape(self, shape: Shape) -> Shape:
+        return shape
+
+
+def _like(value: jax.Array, x: jax.Array) -> jax.Array:
+    """The value with leading dimensions of length one up to the rank of x."""
+    return value.reshape((1,) * (x.ndim - value.ndim) + value.shape)
+
+
+@struct.dataclass
+class Reverse(_OfVectors):
+    """The coordinates in reverse order, so that the next layer treats the others.
+
+        y_i = x_(D + 1 - i)
+
+    Args:
+      None.
+
+    Example:
+      >>> [float(v) for v in Reverse().forward(jnp.array([1.0, 2.0, 3.0]))]
+      [3.0, 2.0, 1.0]
+    """
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        return x[..., ::-1]
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        return y[..., ::-1]
+
+    def log_det(self, x: jax.Array) -> jax.Array:
+        return jnp.zeros(x.shape[:-1], x.dtype)
+
+
+# softplus(_UNIT) = 1.
+_UNIT = math.log(math.e - 1)
+
+
+@struct.dataclass
+class Planar(_OfVectors):
+    """The planar map.
+
+        y = x + v tanh(w . x + b),   v = u + (m(w . u) - w . u) w / |w|^2
+        m(a) = softplus(a + log(e - 1)) - 1,   log |det| = log(1 + m (1 - tanh^2))
+
+    m > -1 makes it one-to-one. m(0) = 0, which the m(a) = softplus(a) - 1 of the source does not
+    have, keeps v from growing without bound as w goes to zero. The inverse solves one equation for
+    w . x, by bisection.
+
+    Args:
+      u: the direction before its correction, `[..., D]`.
+      w: the normal of the planes, `[..., D]`.
+      b: their offset, `[...]`.
+
+    Source:
+      Rezende & Mohamed (2015), "Variational inference with normalizing flows", section 4.1 and
+      appendix A.1.
+
+    Example:
+      >>> planar = Planar(jnp.array([1.0, 0.0]), jnp.array([1.0, 1.0]), jnp.float32(0.0))
+      >>> y = planar.forward(jnp.array([0.5, -0.5]))
+      >>> [round(float(v), 4) for v in planar.inverse(y)]
+      [0.5, -0.5]
+    """
+
+    u: jax.Array
+    w: jax.Array
+    b: jax.Array
+
+    def _parts(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+        """v, w, b and 1 + m."""
+        u, w, b = _like(self.u, x), _like(self.w, x), _like(self.b, x[..., 0])
+        along = jnp.sum(w * u, axis=-1, keepdims=True)
+        stretch = softplus(along + _UNIT)
+        square = jnp.sum(w * w, axis=-1, keepdims=True)
+        flat = square == 0
+        v = u + (stretch - 1 - along) * w / jnp.where(flat, 1.0, square)
+        return v, w, b, stretch[..., 0]
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        v, w, b, _ = self._parts(x)
+        return x + v * jnp.tanh(jnp.sum(w * x, axis=-1) + b)[..., None]
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        v, w, b, stretch = self._parts(y)
+        target = jnp.sum(w * y, axis=-1) + b
+        target, stretch = jnp.broadcast_arrays(target, stretch)
+        # a + m tanh(a) = w . y + b at a = w . x + b: increasing, and a within |m| of the right.
+        reach = jax.lax.stop_gradient(jnp.abs(stretch - 1) + 1e-3 * (1 + jnp.abs(target)))
+        a = quantile(
+            _planar_height, _planar_log_slope, None, stretch, target, target - reach, target + reach
+        )
+        return y - v * jnp.tanh(a)[..., None]
+
+    def log_det(self, x: jax.Array) -> jax.Array:
+        _, w, b, stretch = self._parts(x)
+        return _planar_log_slope(jnp.sum(w * x, axis=-1) + b, stretch)
+
+
+def _planar_height(a: jax.Array, stretch: jax.Array) -> jax.Array:
+    return a + (stretch - 1) * jnp.tanh(a)
+
+
+def _planar_log_slope(a: jax.Array, stretch: jax.Array) -> jax.Array:
+    # Both terms are positive: nothing cancels where the map is nearly flat.
+    t = jnp.tanh(a)
+    log_flat = 2 * (math.log(2) + a - softplus(2 * a))
+    return jnp.log(t * t + stretch * jnp.exp(log_flat))
+
+
+Layers = tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]
+"""Kernels [I, O] and biases [..., O] of dense layers, the last one without activation."""
+
+
+def _dense(layers: Layers, x: jax.Array) -> jax.Array:
+    kernels, biases = layers
+    h = x
+    for i, (kernel, bias) in enumerate(zip(kernels, biases, strict=True)):
+        h = h @ kernel
+        h = h + _like(bias, h)
+        if i < len(kernels) - 1:
+            h = jnp.tanh(h)
+    return h
+
+
+# The gate at zero weights: sigmoid(2) = 0.88. Kingma et al. (2016), section 4: one or two,
+# so that the step changes its input slowly at first.
+_GATE = 2.0
+
+
+@struct.dataclass
+class Autoregressive(_OfVectors):
+    """The inverse autoregressive step.
+
+        y_i = s_i x_i + (1 - s_i) m_i,   s = sigmoid(2 + g),   (m, g) = net(x), of x_1 ... x_(i-1)
+
+    The network is masked (MADE), so that the Jacobian is triangular. Forward is one pass; the
+    inverse takes D passes, one coordinate after the other.
+
+    Args:
+      layers: kernels, masked, and biases of the network from D to 2 D.
+
+    Source:
+      Kingma et al. (2016), "Improving variational inference with inverse autoregressive flow",
+      algorithm 1; Germain et al. (2015), "MADE", for the masks.
+
+    Example:
+      >>> net = ((jnp.array([[0.0, 1.0, 0.0, 0.5], [0.0] * 4]),), (jnp.zeros(4),))
+      >>> step = Autoregressive(net)
+      >>> x = jnp.array([1.0, 2.0])
+      >>> [round(float(v), 4) for v in step.inverse(step.forward(x))]
+      [1.0, 2.0]
+    """
+
+    layers: Layers
+
+    def _gates(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        d = x.shape[-1]
+        out = _dense(self.layers, x)
+        return out[..., :d], out[..., d:] + _GATE
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        m, gate = self._gates(x)
+        return jax.nn.sigmoid(gate) * x + jax.nn.sigmoid(-gate) * m
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        d = y.shape[-1]
+        index = jnp.arange(d).reshape((1,) * (y.ndim - 1) + (d,))
+        shape = jnp.broadcast_shapes(y.shape, *((*b.shape[:-1], 1) for b in self.layers[1]))
+        y = jnp.broadcast_to(y, shape)
+
+        def one(x: jax.Array, i: jax.Array) -> tuple[jax.Array, None]:
+            m, gate = self._gates(x)
+            value = (y - jax.nn.sigmoid(-gate) * m) / jax.nn.sigmoid(gate)
+            # Coordinates whose turn has not come stay zero: they have no value yet.
+            return jnp.where(index == i, value, x), None
+
+        return jax.lax.scan(one, jnp.zeros_like(y), jnp.arange(d))[0]
+
+    def log_det(self, x: jax.Array) -> jax.Array:
+        return jnp.sum(-softplus(-self._gates(x)[1]), axis=-1)
+
+
+def _split(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    half = x.shape[-1] // 2
+    return x[..., :half], x[..., half:]
+
+
+def _join(first: jax.Array, second: jax.Array) -> jax.Array:
+    batch = jnp.broadcast_shapes(first.shape[:-1], second.shape[:-1])
+    parts = [jnp.broadcast_to(p, (*batch, p.shape[-1])) for p in (first, second)]
+    return jnp.concatenate(parts, axis=-1)
+
+
+# Each layer stretches by e^2 at most, so that an inverse does not overflow.
+_MOST_LOG_SCALE = 2.0
+
+
+@struct.dataclass
+class Coupling(_OfVectors):
+    """The affine coupling: half of the coordinates move by a network of the others.
+
+        y_a = x_a,   y_b = exp(s) x_b + m,   (m, r) = net(x_a),   s = 2 tanh(r / 2)
+
+    Args:
+      layers: kernels and biases of the network from D // 2 to twice the rest.
+
+    Source:
+      Dinh, Sohl-Dickstein & Bengio (2017), "Density estimation using real NVP", section 3.2.
+
+    Example:
+      >>> step = Coupling(((jnp.array([[1.0, 0.5]]),), (jnp.zeros(2),)))
+      >>> [round(float(v), 4) for v in step.inverse(step.forward(jnp.array([1.0, 2.0])))]
+      [1.0, 2.0]
+    """
+
+    layers: Layers
+
+    def _parameters(self, kept: jax.Array) -> tuple[jax.Array, jax.Array]:
+        out = _dense(self.layers, kept)
+        m, r = jnp.split(out, 2, axis=-1)
+        return m, _MOST_LOG_SCALE * jnp.tanh(r / _MOST_LOG_SCALE)
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        kept, moved = _split(x)
+        m, s = self._parameters(kept)
+        return _join(kept, jnp.exp(s) * moved + m)
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        kept, moved = _split(y)
+        m, s = self._parameters(kept)
+        return _join(kept, jnp.exp(-s) * (moved - m))
+
+    def log_det(self, x: jax.Array) -> jax.Array:
+        return jnp.sum(self._parameters(_split(x)[0])[1], axis=-1)
+
+
+@struct.dataclass
+class SplineCoupling(_OfVectors):
+    """The coupling by monotone rational-quadratic splines.
+
+        y_a = x_a,   y_b = spline(x_b; net(x_a)) on [-B, B], the identity outside
+
+    Args:
+      layers: kernels and biases of the network from D // 2 to 3 K - 1 outputs for each coordinate
+        of the rest, K the number of bins.
+
+    Source:
+      Durkan et al. (2019), "Neural spline flows", section 3.1.
+
+    Example:
+      >>> step = SplineCoupling(((jnp.full((1, 5), 0.5),), (jnp.arange(5.0),)))
+      >>> [round(float(v), 4) for v in step.inverse(step.forward(jnp.array([1.0, 0.3])))]
+      [1.0, 0.3]
+    """
+
+    layers: Layers
+
+    def _parameters(self, kept: jax.Array, count: int) -> jax.Array:
+        out = _dense(self.layers, kept)
+        return out.reshape(*out.shape[:-1], count, -1)
+
+    def forward(self, x: jax.Array) -> jax.Array:
+        kept, moved = _split(x)
+        raw = self._parameters(kept, moved.shape[-1])
+        return _join(kept, rational_quadratic(moved, raw)[0])
+
+    def inverse(self, y: jax.Array) -> jax.Array:
+        kept, moved = _split(y)
+        raw = self._parameters(kept, moved.shape[-1])
+        return _join(kept, rational_quadratic_inverse(moved, raw))
+
+    def log_det(self, x: jax.Array) -> jax.Array:
+        kept, moved = _split(x)
+        raw = self._parameters(kept, moved.shape[-1])
+        return jnp.sum(rational_quadratic(moved, raw)[1], axis=-1)

@@ -128,6 +128,17 @@ class Config:
     num_eval_samples: int = option(
         5000, "importance samples an image for the test log-likelihood", low=1
     )
+    ais_steps: int = option(
+        0, "temperatures of annealed importance sampling in the evaluation; 0: none", low=0
+    )
+    ais_chains: int = option(16, "chains of it an image", low=1)
+    ais_images: int = option(
+        100, "test images that it scores, and simulated ones for the gap between its two sides",
+        low=2,
+    )  # fmt: skip
+    ais_start: str = option(
+        "prior", "where its chains start; the posterior is nearer", choices=("prior", "posterior")
+    )
     num_images: int = option(100, "images to draw with --mode=sample", low=1)
     eval_every: int = option(1, "epochs between evaluations of the test ELBO", low=1)
     checkpoint_every: int = option(5, "epochs between checkpoints", low=1)
@@ -141,8 +152,9 @@ class Config:
 
 
 # Fields that do not change the course of training: they may differ when a run is continued.
-_FREE = ("mode", "workdir", "data_dir", "num_eval_samples", "num_images", "checkpoint_every",
-         "num_devices", "coordinator_address", "num_processes", "process_id")  # fmt: skip
+_FREE = ("mode", "workdir", "data_dir", "num_eval_samples", "ais_steps", "ais_chains",
+         "ais_images", "ais_start", "num_images", "checkpoint_every", "num_devices",
+         "coordinator_address", "num_processes", "process_id")  # fmt: skip
 
 
 class NonFiniteLossError(RuntimeError):

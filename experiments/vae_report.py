@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.vae_annealing import evaluate_annealed
 from experiments.vae_model import apply, objective_name, observed, views
 from repara import evaluation, objectives
 from repara.models import VAE
@@ -18,6 +19,8 @@ _ELBO_SAMPLES = 16
 # the activations stay in a core's cache.
 _ROWS = 5000
 _BATCH = 100
+# Latents that are held against all test images, for the mutual information.
+_INFORMATION_SAMPLES = 1000
 
 
 def make_test_elbo(config: Any, model: VAE, num_samples: int = 1) -> Any:
@@ -109,7 +112,30 @@ def evaluate(
     }
     if config.likelihood == "discretized_logistic":
         result["test_bits_per_dim"] = nll / (math.prod(images.shape[1:]) * math.log(2))
+    # Third and fourth of what the key splits into, the two above being the first.
+    information_key, annealing_key = (jax.random.fold_in(key, i) for i in (2, 3))
+    result |= _information(config, model, params, images, information_key)
+    if config.ais_steps:
+        result |= evaluate_annealed(config, model, params, images, annealing_key, say)
     return result
+
+
+def _information(
+    config: Any, model: VAE, params: Any, images: np.ndarray, key: jax.Array
+) -> dict[str, float]:
+    """What the latents tell of the images, where every density is a closed form of few terms."""
+    if config.posterior not in ("normal", "multivariate_normal"):
+        return {}
+
+    @jax.jit
+    def information(params: Any, key: jax.Array, images: jax.Array) -> Any:
+        data_key, noise_key = jax.random.split(key)
+        v = views(model, params, observed(config, data_key, images))
+        return evaluation.aggregate_information(
+            noise_key, v.posterior, v.prior, num_samples=min(_INFORMATION_SAMPLES, len(images))
+        )
+
+    return {k: float(v) for k, v in information(params, key, images)._asdict().items()}
 
 
 def draw_samples(

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 import re
 import subprocess
 import sys
@@ -46,6 +47,13 @@ def test_result_and_files(trained):
         result["test_elbo"], result["test_reconstruction"] - result["test_kl"], rtol=1e-5
     )
     np.testing.assert_allclose(sum(result["kl_per_dimension"]), result["test_kl"], rtol=1e-4)
+    # The two parts of the mean divergence from the prior, each with its error.
+    parts, errors = zip(
+        *((result[k], result[f"{k}_stderr"]) for k in ("mutual_information", "marginal_kl")),
+        strict=True,
+    )
+    assert abs(sum(parts) - result["test_kl"]) < 5 * sum(errors)
+    assert 0 < parts[0] < math.log(result["num_test_images"])
     plots = {p.name for p in (run / "plots").iterdir()}
     assert plots == {
         "interpolation.png", "kl_per_dimension.png", "latent_scatter.png", "learning_curves.png",
@@ -80,9 +88,21 @@ def test_the_same_command_again_returns_the_result(trained):
 
 def test_evaluate_and_sample_from_the_checkpoint(trained):
     path, result = trained
-    again = _run(path, mode="evaluate", num_eval_samples=20)
-    assert again["num_eval_samples"] == 20
+    again = _run(
+        path, mode="evaluate", num_eval_samples=200, ais_steps=60, ais_chains=4, ais_images=10
+    )
+    assert again["num_eval_samples"] == 200
     assert again["test_elbo"] == result["test_elbo"]  # the same draws
+    assert not any(k.startswith(("ais", "bdmc")) for k in result)
+    # On the same ten images the two agree within their errors, and the two sides of the annealing.
+    error = math.hypot(again["ais_nll_mc_stderr"], again["ais_importance_nll_mc_stderr"])
+    assert 0 < error < 0.5
+    assert abs(again["ais_nll"] - again["ais_importance_nll"]) < 5 * error
+    np.testing.assert_allclose(
+        again["ais_minus_importance"], again["ais_importance_nll"] - again["ais_nll"], atol=1e-4
+    )
+    assert -5 * again["bdmc_gap_stderr"] < again["bdmc_gap"] < 1
+    assert 0.5 < again["ais_acceptance"] < 0.8
     made = _run(path, mode="sample", num_images=6)
     archive = np.load(made["samples"])
     assert archive["latents"].shape == (6, 2)

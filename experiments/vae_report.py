@@ -252,8 +252,61 @@ def draw_figures(
         ylabel="KL [nats]",
         title=f"{result['active_units']} of {config.latent_dim} latents active",
     )
+    pictures |= draw_traversals(
+        config, model, params, images[:1], result["kl_per_dimension"], plots,
+        jax.random.fold_in(key, 3),  # what the key splits into after the three above
+    )  # fmt: skip
     draw_learning_curves(config, metrics, plots)
     return pictures
+
+
+# Latents of a figure of traversals, and how far into the tails of the prior it goes.
+_TRAVERSED = 10
+_TAIL = 1e-3
+
+
+def draw_traversals(
+    config: Any,
+    model: VAE,
+    params: Any,
+    image: np.ndarray,
+    kl_per_dimension: list[float],
+    plots: Path,
+    key: jax.Array,
+) -> dict[str, np.ndarray]:
+    """Draws what each latent does to a test image, those of largest KL first.
+
+    Args:
+      config: the configuration of `experiments.vae`.
+      model: the module.
+      params: its variables.
+      image: uint8 [1, H, W, C], from `prepare_images`; the other latents keep its posterior mean.
+      kl_per_dimension: the mean KL of each latent, [D].
+      plots: the directory for the PNG file.
+      key: a typed key; consumed.
+
+    Returns:
+      "traversals" -> one image [H, W, C] in [0, 1].
+    """
+    from repara import plotting
+
+    columns = 10
+    data_key, prior_key = jax.random.split(key)
+    v = views(model, params, observed(config, data_key, jnp.asarray(image)))
+    mean = np.asarray(v.posterior.mean)
+    draws = np.asarray(v.prior.sample(prior_key, (20_000,)))
+    low, high = np.quantile(draws, [_TAIL, 1 - _TAIL], axis=0)
+    chosen = np.argsort(-np.asarray(kl_per_dimension))[:_TRAVERSED]
+    z = np.tile(mean[None], (len(chosen), columns, 1))
+    for row, latent in enumerate(chosen):
+        z[row, :, latent] = np.linspace(low[latent], high[latent], columns)
+    pictures = _pictures(model, params, jnp.asarray(z.reshape(-1, z.shape[-1])))
+    plotting.image_grid(
+        plots / "traversals.png", pictures, columns,
+        f"one latent a row, over all but {2 * _TAIL:.1%} of its prior",
+        row_labels=[f"{d + 1}: {kl_per_dimension[d]:.2f} nats" for d in chosen],
+    )  # fmt: skip
+    return {"traversals": plotting.tile(pictures, columns)}
 
 
 def _fill(row: np.ndarray, columns: int) -> np.ndarray:

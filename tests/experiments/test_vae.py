@@ -57,7 +57,7 @@ def test_result_and_files(trained):
     plots = {p.name for p in (run / "plots").iterdir()}
     assert plots == {
         "interpolation.png", "kl_per_dimension.png", "latent_scatter.png", "learning_curves.png",
-        "manifold.png", "reconstructions.png", "samples.png",
+        "manifold.png", "reconstructions.png", "samples.png", "traversals.png",
     }  # fmt: skip
     for file in (run / "plots").iterdir():
         assert file.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
@@ -74,7 +74,7 @@ def test_tensorboard_reads_the_events(trained):
     events.Reload()
     tags = events.Tags()
     assert {"train/elbo", "test/elbo", "train/loss", "result/test_nll"} <= set(tags["scalars"])
-    assert set(tags["images"]) == {"reconstructions", "samples", "manifold"}
+    assert set(tags["images"]) == {"reconstructions", "samples", "manifold", "traversals"}
     assert [e.step for e in events.Scalars("train/elbo")] == [1, 2]
     np.testing.assert_allclose(
         events.Scalars("result/test_nll")[0].value, result["test_nll"], rtol=1e-6

@@ -118,20 +118,32 @@ class Config:
     objective: str = option(
         "elbo",
         "bound that is maximised: elbo with the KL in closed form, elbo_monte_carlo with the "
-        "KL from the samples, or iwae",
+        "KL from the samples, iwae; ciwae (ELBO and iwae), miwae and piwae (several iwae), renyi; "
+        "vimco, iwae with a score-function gradient",
         choices=vae_model.OBJECTIVES,
     )
-    num_samples: int = option(1, "samples of the latents an image in training", low=1)
+    num_samples: int = option(
+        1, "samples of the latents an image in training; of miwae and piwae in each bound", low=1
+    )
+    num_outer: int = option(1, "bounds of --num_samples each, of miwae and piwae", low=1)
+    elbo_weight: float = option(
+        0.5, "weight of the ELBO in ciwae, the rest that of iwae", low=0, high=1
+    )
+    alpha: float = option(0.5, "order of renyi: 0 is iwae, 1 elbo_monte_carlo")
     gradient: str = option(
         "plain",
         "of the bound in the encoder, its value unchanged: plain; stl (sticking the landing), for "
-        "elbo_monte_carlo and iwae; dreg (doubly reparameterized), for iwae",
+        "all but elbo and vimco; dreg (doubly reparameterized), for those but elbo_monte_carlo",
         choices=vae_model.GRADIENTS,
     )
     beta: float = option(1.0, "weight of the KL; other than 1 it is part of the logged name", low=0)
     beta_warmup_epochs: float = option(
         0.0, "epochs over which the weight of the KL grows linearly from 0", low=0
     )
+    free_bits: float = option(
+        0.0, "nats that a latent costs at least, on average over a batch, in elbo and "
+        "elbo_monte_carlo; 0: none", low=0,
+    )  # fmt: skip
     architecture: str = option("mlp", "networks", choices=vae_model.ARCHITECTURES)
     hidden_sizes: tuple[int, ...] = option(
         (400,), "widths of the encoder's hidden layers, the decoder's in reverse; conv uses the "
@@ -163,6 +175,17 @@ class Config:
     num_eval_samples: int = option(
         5000, "importance samples an image for the test log-likelihood", low=1
     )
+    ais_steps: int = option(
+        0, "temperatures of annealed importance sampling in the evaluation; 0: none", low=0
+    )
+    ais_chains: int = option(16, "chains of it an image", low=1)
+    ais_images: int = option(
+        100, "test images that it scores, and simulated ones for the gap between its two sides",
+        low=2,
+    )  # fmt: skip
+    ais_start: str = option(
+        "prior", "where its chains start; the posterior is nearer", choices=("prior", "posterior")
+    )
     num_images: int = option(100, "images to draw with --mode=sample", low=1)
     eval_every: int = option(1, "epochs between evaluations of the test ELBO", low=1)
     checkpoint_every: int = option(5, "epochs between checkpoints", low=1)
@@ -176,8 +199,9 @@ class Config:
 
 
 # Fields that do not change the course of training: they may differ when a run is continued.
-_FREE = ("mode", "workdir", "data_dir", "num_eval_samples", "num_images", "checkpoint_every",
-         "num_devices", "coordinator_address", "num_processes", "process_id")  # fmt: skip
+_FREE = ("mode", "workdir", "data_dir", "num_eval_samples", "ais_steps", "ais_chains",
+         "ais_images", "ais_start", "num_images", "checkpoint_every", "num_devices",
+         "coordinator_address", "num_processes", "process_id")  # fmt: skip
 
 
 class NonFiniteLossError(RuntimeError):

@@ -28,6 +28,20 @@ _GRADIENTS = {
     "elbo": ("plain",),
     "elbo_monte_carlo": ("plain", "stl"),
     "iwae": ("plain", "stl", "dreg"),
+    "ciwae": ("plain", "stl", "dreg"),
+    "miwae": ("plain", "stl", "dreg"),
+    "piwae": ("plain", "stl", "dreg"),
+    "renyi": ("plain", "stl", "dreg"),
+    "vimco": ("plain",),
+}
+# Those that have a KL term to weigh.
+_WITH_KL = ("elbo", "elbo_monte_carlo")
+# Flag of an objective -> those that have it, and the value that it has where it means nothing.
+_OPTIONS: dict[str, tuple[tuple[str, ...], float]] = {
+    "num_outer": (("miwae", "piwae"), 1),
+    "elbo_weight": (("ciwae",), 0.5),
+    "alpha": (("renyi",), 0.5),
+    "free_bits": (_WITH_KL, 0.0),
 }
 OBJECTIVES = tuple(_GRADIENTS)
 GRADIENTS = _GRADIENTS["iwae"]
@@ -58,8 +72,11 @@ def check_combinations(config: Any) -> None:
             f"--likelihood={config.likelihood} needs grey data: give --binarization=none, "
             f"got --binarization={config.binarization}"
         )
-    if config.objective == "iwae" and (config.beta != 1 or config.beta_warmup_epochs):
-        raise ConfigError("--objective=iwae has no KL term to weigh: give --beta=1 without warm-up")
+    if config.objective not in _WITH_KL and (config.beta != 1 or config.beta_warmup_epochs):
+        raise ConfigError(
+            f"--objective={config.objective} has no KL term to weigh: give --beta=1 without warm-up"
+        )
+    _check_options(config)
     if config.gradient not in _GRADIENTS[config.objective]:
         forms = " or ".join(k for k, v in _GRADIENTS.items() if config.gradient in v)
         raise ConfigError(
@@ -69,14 +86,36 @@ def check_combinations(config: Any) -> None:
     vae_latents.check(config)
 
 
+def _check_options(config: Any) -> None:
+    """Refuses flags of one objective beside another."""
+    for flag, (objectives_with_it, unused) in _OPTIONS.items():
+        value = getattr(config, flag)
+        if config.objective not in objectives_with_it and value != unused:
+            raise ConfigError(
+                f"--{flag}={value:g}: --objective={config.objective} does not have it; give "
+                f"--objective={' or '.join(objectives_with_it)}, or leave it at {unused:g}"
+            )
+    if config.objective == "vimco" and config.num_samples < 2:
+        raise ConfigError(
+            "--objective=vimco compares samples with one another: give --num_samples=2 or more, "
+            f"got {config.num_samples}"
+        )
+    if config.free_bits and config.posterior != "normal":
+        raise ConfigError(
+            f"--free_bits={config.free_bits:g} are those of independent coordinates: give "
+            f"--posterior=normal, got {config.posterior}"
+        )
+
+
 def objective_name(config: Any) -> str:
-    """The name under which the training objective is logged; a weight of the KL is part of it.
+    """The name under which the training objective is logged; what changes its value is part of it.
 
     Args:
       config: the configuration of `experiments.vae`.
 
     Returns:
-      For example "elbo", "iwae_k5", "elbo_beta4", "elbo_warmup100", "relaxed_iwae_k5".
+      For example "elbo", "iwae_k5", "elbo_beta4", "elbo_warmup100", "relaxed_iwae_k5",
+      "miwae_k5_m8", "renyi_k5_alpha0.5", "ciwae_k5_elbo0.5", "elbo_free0.1".
     """
     # A bound whose likelihood is that of relaxed latents is not one of the discrete model.
     relaxed = _FAMILIES[config.posterior].relaxation or config.estimator == "gumbel_softmax"
@@ -87,7 +126,20 @@ def objective_name(config: Any) -> str:
         name += f"_beta{config.beta:g}"
     if config.beta_warmup_epochs:
         name += f"_warmup{config.beta_warmup_epochs:g}"
+    names = {"num_outer": "m", "elbo_weight": "elbo", "alpha": "alpha", "free_bits": "free"}
+    for flag, value in _objective_options(config).items():
+        if value or flag != "free_bits":
+            name += f"_{names[flag]}{value:g}"
     return name
+
+
+def _objective_options(config: Any) -> dict[str, Any]:
+    """The options that the objective has beside those of all."""
+    return {
+        flag: getattr(config, flag)
+        for flag, (objectives_with_it, _) in _OPTIONS.items()
+        if config.objective in objectives_with_it
+    }
 
 
 def prepare_images(config: Any, images: np.ndarray, key: jax.Array) -> np.ndarray:
@@ -253,9 +305,10 @@ def make_loss(config: Any, model: VAE, steps_per_epoch: int) -> Any:
         t = vae_latents.temperature(config, step, steps_per_epoch)
         v = vae_latents.relaxed(config, views(model, params, x), t)
         options: dict[str, Any] = {"num_samples": config.num_samples}
+        options |= _objective_options(config)
         if config.gradient != "plain":
             options["gradient"] = config.gradient
-        if config.objective != "iwae":
+        if config.objective in _WITH_KL:
             options["beta"] = objectives.linear_warmup(step, warmup, config.beta)
         if vae_latents.is_estimated(config):
             bound = vae_latents.estimated_elbo(

@@ -3,13 +3,14 @@
 import functools
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments import vae_latents
+from experiments.vae_annealing import evaluate_annealed
 from experiments.vae_model import apply, objective_name, observed, views
 from repara import evaluation
 from repara.models import POSTERIORS, VAE, centre, posterior_mean, prior_grid
@@ -20,6 +21,8 @@ _ELBO_SAMPLES = 16
 # the activations stay in a core's cache.
 _ROWS = 5000
 _BATCH = 100
+# Latents that are held against all test images, for the mutual information.
+_INFORMATION_SAMPLES = 1000
 
 
 def make_test_elbo(config: Any, model: VAE, num_samples: int = 1) -> Any:
@@ -60,13 +63,24 @@ def make_evaluate(config: Any, model: VAE) -> Any:
       key, which is consumed, and a function called with lines of progress. It returns the entries
       of `result.json` that come from the test data; log-likelihoods in nats an image.
     """
-    test_elbo = make_test_elbo(config, model, _ELBO_SAMPLES)
-    importance = _make_importance(config, model)
+    programs = _Programs(
+        make_test_elbo(config, model, _ELBO_SAMPLES),
+        _make_importance(config, model),
+        _make_information(config, model),
+    )
 
     def evaluate(params: Any, images: np.ndarray, key: jax.Array, say: Any) -> dict[str, Any]:
-        return _evaluate(config, params, images, key, say, test_elbo, importance)
+        return _evaluate(config, model, programs, params, images, key, say)
 
     return evaluate
+
+
+class _Programs(NamedTuple):
+    """The compiled functions of an evaluation, each of variables, a key and images."""
+
+    test_elbo: Any
+    importance: Any
+    information: Any  # None where there is none
 
 
 def over_seeds(each: list[dict[str, Any]], first_seed: int) -> dict[str, Any]:
@@ -111,19 +125,36 @@ def _make_importance(config: Any, model: VAE) -> Any:
     return importance
 
 
+def _make_information(config: Any, model: VAE) -> Any:
+    """What the latents tell of the images, where every density is a closed form of few terms."""
+    simple = (config.flow, config.stochastic_layers) == ("none", 1)
+    if config.posterior not in ("normal", "multivariate_normal") or not simple:
+        return None
+
+    @jax.jit
+    def information(params: Any, key: jax.Array, images: jax.Array) -> Any:
+        data_key, noise_key = jax.random.split(key)
+        v = views(model, params, observed(config, data_key, images))
+        return evaluation.aggregate_information(
+            noise_key, v.posterior, v.prior, num_samples=min(_INFORMATION_SAMPLES, len(images))
+        )
+
+    return information
+
+
 def _evaluate(
     config: Any,
+    model: VAE,
+    programs: _Programs,
     params: Any,
     images: np.ndarray,
     key: jax.Array,
     say: Any,
-    test_elbo: Any,
-    importance: Any,
 ) -> dict[str, Any]:
     elbo_key, nll_key = jax.random.split(key)
     batch = min(_BATCH, len(images))
     elbo, reconstruction, kl, by_part, means = evaluation.over_batches(
-        lambda k, x: test_elbo(params, k, x), elbo_key, images, batch
+        lambda k, x: programs.test_elbo(params, k, x), elbo_key, images, batch
     )
 
     def progress(done: int) -> None:
@@ -131,7 +162,7 @@ def _evaluate(
             say(f"test log-likelihood: {done}/{len(images)} images")
 
     log_likelihood, mc_stderr, effective = evaluation.over_batches(
-        lambda k, x: importance(params, k, x), nll_key, images, batch, progress=progress
+        lambda k, x: programs.importance(params, k, x), nll_key, images, batch, progress=progress
     )
     nll, nll_stderr = evaluation.mean_and_stderr(-log_likelihood)
     mean_elbo, elbo_stderr = evaluation.mean_and_stderr(elbo)
@@ -155,6 +186,13 @@ def _evaluate(
     if config.likelihood == "discretized_logistic":
         pixels = images[..., :-1] if config.conditional else images
         result["test_bits_per_dim"] = nll / (math.prod(pixels.shape[1:]) * math.log(2))
+    # Third and fourth of what the key splits into, the two above being the first.
+    information_key, annealing_key = (jax.random.fold_in(key, i) for i in (2, 3))
+    if programs.information is not None:
+        values = programs.information(params, information_key, images)
+        result |= {k: float(v) for k, v in values._asdict().items()}
+    if config.ais_steps:
+        result |= evaluate_annealed(config, model, params, images, annealing_key, say)
     return result
 
 
@@ -286,8 +324,65 @@ def draw_figures(
             ylabel="KL [nats]",
             title=f"{result['active_units']} of {result['num_units']} latents active",
         )
+    if len(per_dimension) and q.has_rsample:  # coordinates that move alone, and continuously
+        pictures |= draw_traversals(
+            config, model, params, images[:1], result["kl_per_dimension"], plots,
+            jax.random.fold_in(key, 3),  # what the key splits into after the three above
+        )  # fmt: skip
     draw_learning_curves(config, metrics, plots)
     return pictures
+
+
+# Latents of a figure of traversals, and how far into the tails of the prior it goes.
+_TRAVERSED = 10
+_TAIL = 1e-3
+
+
+def draw_traversals(
+    config: Any,
+    model: VAE,
+    params: Any,
+    image: np.ndarray,
+    kl_per_dimension: list[float],
+    plots: Path,
+    key: jax.Array,
+) -> dict[str, np.ndarray]:
+    """Draws what each latent does to a test image, those of largest KL first.
+
+    Args:
+      config: the configuration of `experiments.vae`.
+      model: the module.
+      params: its variables.
+      image: uint8 [1, H, W, C], from `prepare_images`, whose other latents stay as they are.
+      kl_per_dimension: the mean KL of each latent, [D].
+      plots: the directory for the PNG file.
+      key: a typed key; consumed.
+
+    Returns:
+      "traversals" -> one image [H, W, C] in [0, 1].
+    """
+    from repara import plotting
+
+    columns = 10
+    data_key, prior_key = jax.random.split(key)
+    x = observed(config, data_key, jnp.asarray(image))
+    v = views(model, params, x)
+    _, label = vae_latents.split_labels(model.num_classes, x)
+    mean = np.asarray(centre(v.posterior))
+    draws = np.asarray(v.prior.sample(prior_key, (20_000,)))
+    low, high = np.quantile(draws, [_TAIL, 1 - _TAIL], axis=0)
+    chosen = np.argsort(-np.asarray(kl_per_dimension))[:_TRAVERSED]
+    z = np.tile(mean[None], (len(chosen), columns, 1))
+    for row, latent in enumerate(chosen):
+        z[row, :, latent] = np.linspace(low[latent], high[latent], columns)
+    labels = None if label is None else jnp.repeat(label, len(chosen) * columns, axis=0)
+    pictures = _pictures(model, params, jnp.asarray(z.reshape(-1, z.shape[-1])), labels)
+    plotting.image_grid(
+        plots / "traversals.png", pictures, columns,
+        f"one latent a row, over all but {2 * _TAIL:.1%} of its prior",
+        row_labels=[f"{d + 1}: {kl_per_dimension[d]:.2f} nats" for d in chosen],
+    )  # fmt: skip
+    return {"traversals": plotting.tile(pictures, columns)}
 
 
 def _fill(row: np.ndarray, columns: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 import re
 import subprocess
 import sys
@@ -46,10 +47,17 @@ def test_result_and_files(trained):
         result["test_elbo"], result["test_reconstruction"] - result["test_kl"], rtol=1e-5
     )
     np.testing.assert_allclose(sum(result["kl_per_dimension"]), result["test_kl"], rtol=1e-4)
+    # The two parts of the mean divergence from the prior, each with its error.
+    parts, errors = zip(
+        *((result[k], result[f"{k}_stderr"]) for k in ("mutual_information", "marginal_kl")),
+        strict=True,
+    )
+    assert abs(sum(parts) - result["test_kl"]) < 5 * sum(errors)
+    assert 0 < parts[0] < math.log(result["num_test_images"])
     plots = {p.name for p in (run / "plots").iterdir()}
     assert plots == {
         "interpolation.png", "kl_per_dimension.png", "latent_scatter.png", "learning_curves.png",
-        "manifold.png", "reconstructions.png", "samples.png",
+        "manifold.png", "reconstructions.png", "samples.png", "traversals.png",
     }  # fmt: skip
     for file in (run / "plots").iterdir():
         assert file.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
@@ -66,7 +74,7 @@ def test_tensorboard_reads_the_events(trained):
     events.Reload()
     tags = events.Tags()
     assert {"train/elbo", "test/elbo", "train/loss", "result/test_nll"} <= set(tags["scalars"])
-    assert set(tags["images"]) == {"reconstructions", "samples", "manifold"}
+    assert set(tags["images"]) == {"reconstructions", "samples", "manifold", "traversals"}
     assert [e.step for e in events.Scalars("train/elbo")] == [1, 2]
     np.testing.assert_allclose(
         events.Scalars("result/test_nll")[0].value, result["test_nll"], rtol=1e-6
@@ -80,9 +88,21 @@ def test_the_same_command_again_returns_the_result(trained):
 
 def test_evaluate_and_sample_from_the_checkpoint(trained):
     path, result = trained
-    again = _run(path, mode="evaluate", num_eval_samples=20)
-    assert again["num_eval_samples"] == 20
+    again = _run(
+        path, mode="evaluate", num_eval_samples=200, ais_steps=60, ais_chains=4, ais_images=10
+    )
+    assert again["num_eval_samples"] == 200
     assert again["test_elbo"] == result["test_elbo"]  # the same draws
+    assert not any(k.startswith(("ais", "bdmc")) for k in result)
+    # On the same ten images the two agree within their errors, and the two sides of the annealing.
+    error = math.hypot(again["ais_nll_mc_stderr"], again["ais_importance_nll_mc_stderr"])
+    assert 0 < error < 0.5
+    assert abs(again["ais_nll"] - again["ais_importance_nll"]) < 5 * error
+    np.testing.assert_allclose(
+        again["ais_minus_importance"], again["ais_importance_nll"] - again["ais_nll"], atol=1e-4
+    )
+    assert -5 * again["bdmc_gap_stderr"] < again["bdmc_gap"] < 1
+    assert 0.5 < again["ais_acceptance"] < 0.8
     made = _run(path, mode="sample", num_images=6)
     archive = np.load(made["samples"])
     assert archive["latents"].shape == (6, 2)
@@ -147,6 +167,7 @@ def _assert_same_run(a, b):
          "warmup_steps": 5},
         {"objective": "elbo_monte_carlo", "beta": 2.0, "beta_warmup_epochs": 1.0,
          "optimizer": "sgd", "learning_rate": 1e-3, "schedule": "linear"},
+        {"objective": "piwae", "gradient": "stl", "num_samples": 2, "num_outer": 2},
     ],
     ids=lambda c: next(iter(c.values())),
 )  # fmt: skip
@@ -170,6 +191,53 @@ def test_the_objective_is_logged_under_its_own_name():
     assert name() == "elbo"
     assert name(objective="iwae", num_samples=5) == "iwae_k5"
     assert name(beta=4.0, beta_warmup_epochs=10.0) == "elbo_beta4_warmup10"
+    assert name(free_bits=0.1) == "elbo_free0.1"
+    assert name(objective="ciwae", num_samples=5, elbo_weight=0.2) == "ciwae_k5_elbo0.2"
+    assert name(objective="miwae", num_samples=5, num_outer=8) == "miwae_k5_m8"
+    assert name(objective="renyi", num_samples=5, alpha=0.0) == "renyi_k5_alpha0"
+    assert name(objective="vimco", num_samples=5) == "vimco_k5"
+
+
+@pytest.mark.parametrize(
+    ("reference", "changes"),
+    [
+        # Settings in which a bound is another one, so that its flags must have reached it.
+        ("iwae", {"objective": "ciwae", "elbo_weight": 0.0}),
+        ("iwae", {"objective": "miwae", "num_outer": 1}),
+        ("iwae", {"objective": "piwae", "num_outer": 1}),
+        ("iwae", {"objective": "renyi", "alpha": 0.0}),
+        ("iwae", {"objective": "vimco"}),
+        ("elbo_monte_carlo", {"objective": "ciwae", "elbo_weight": 1.0}),
+        ("elbo_monte_carlo", {"objective": "renyi", "alpha": 1.0}),
+        ("elbo_monte_carlo", {"objective": "miwae", "num_samples": 1, "num_outer": 4}),
+    ],
+)
+def test_flags_of_an_objective_reach_it(reference, changes):
+    images = datasets.load("digits").train_images[:8]
+
+    def losses(**changes):
+        config = dataclasses.replace(_SMALL, **{"num_samples": 4, **changes})
+        vae_model.check_combinations(config)
+        model = vae_model.build_model(config, images.mean(axis=0, dtype=np.float64) / 255)
+        params = vae_model.init_params(model, images.shape[1:], jax.random.key(0))
+        loss, _ = vae_model.make_loss(config, model, 1)(
+            params, images, jax.random.key(1), np.int32(0)
+        )
+        return np.asarray(loss)
+
+    np.testing.assert_allclose(losses(**changes), losses(objective=reference), rtol=1e-5)
+
+
+def test_free_bits_reach_the_loss():
+    images = datasets.load("digits").train_images[:8]
+    config = dataclasses.replace(_SMALL, free_bits=50.0)
+    model = vae_model.build_model(config, images.mean(axis=0, dtype=np.float64) / 255)
+    params = vae_model.init_params(model, images.shape[1:], jax.random.key(0))
+    loss, parts = vae_model.make_loss(config, model, 1)(
+        params, images, jax.random.key(1), np.int32(0)
+    )
+    assert set(parts) == {"elbo_free50", "reconstruction", "kl"}
+    np.testing.assert_allclose(-loss, parts["reconstruction"] - 2 * 50.0, rtol=1e-5)
 
 
 def test_averaged_weights_are_the_ones_evaluated(tmp_path):
@@ -204,7 +272,18 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path):
         ({"likelihood": "gaussian"}, "--likelihood=gaussian needs grey data"),
         ({"objective": "iwae", "beta": 2.0}, "--objective=iwae has no KL term"),
         ({"objective": "elbo_monte_carlo", "gradient": "dreg"},
-         "does not have it; give --objective=iwae, or --gradient=plain or stl"),
+         "does not have it; give --objective=iwae or ciwae or miwae or piwae or renyi, or "
+         "--gradient=plain or stl"),
+        ({"objective": "renyi", "num_samples": 2, "beta": 2.0}, "--objective=renyi has no KL term"),
+        ({"alpha": 0.1}, "--alpha=0.1: --objective=elbo does not have it; give --objective=renyi, "
+         "or leave it at 0.5"),
+        ({"objective": "iwae", "num_outer": 4},
+         "--num_outer=4: --objective=iwae does not have it; give --objective=miwae or piwae"),
+        ({"objective": "vimco"}, "--objective=vimco compares samples with one another: give "
+         "--num_samples=2 or more, got 1"),
+        ({"objective": "vimco", "num_samples": 2, "gradient": "dreg"}, "or --gradient=plain"),
+        ({"objective": "iwae", "free_bits": 0.1}, "--objective=iwae does not have it"),
+        ({"posterior": "multivariate_normal", "free_bits": 0.1}, "give --posterior=normal"),
         ({"mode": "evaluate"}, "holds no run"),
         ({"num_devices": 100}, "--num_devices=100: this machine has"),
         ({"num_devices": 3}, "--batch_size=128: must be a multiple of the 3 devices"),

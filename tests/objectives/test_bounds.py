@@ -180,3 +180,67 @@ def test_sticking_the_landing_in_the_elbo():
     np.testing.assert_allclose(bound(q, "stl"), bound(q, "plain"), rtol=1e-6)
     with pytest.raises(ValueError, match="gradient must be one of plain, stl, got 'dreg'"):
         bound(q, "dreg")
+
+
+def _two_coordinates():
+    # Coordinate 0 costs 0.5 on average and both more and less; coordinate 1 costs 0.02.
+    loc = jnp.array([[0.2, 0.2], [1.0, 0.2], [1.4, 0.2]])
+    q = rp.Independent(rp.Normal(loc, 1.0), 1)
+    p = rp.Independent(rp.Normal(jnp.zeros(2), 1.0), 1)
+    return q, p, 0.5 * loc**2
+
+
+@pytest.mark.parametrize("free_bits", [0.0, 0.1, 0.9])
+def test_free_bits_are_the_least_cost_of_a_coordinate_on_average(free_bits):
+    q, p, each = _two_coordinates()
+    arguments = jax.random.key(0), q, p, lambda z: jnp.sum(z, axis=-1)
+    given = objectives.elbo(*arguments, num_samples=2, beta=2.0, free_bits=free_bits)
+    cost = np.sum(np.maximum(free_bits, np.mean(each, axis=0)))
+    np.testing.assert_allclose(
+        jnp.mean(given.bound), jnp.mean(given.log_likelihood) - 2 * cost, rtol=1e-5
+    )
+    # The divergence is reported as it is; and where coordinate 0 costs more, an example its own.
+    np.testing.assert_allclose(given.kl, jnp.sum(each, axis=1), rtol=1e-5)
+    if free_bits == 0.1:
+        np.testing.assert_allclose(
+            given.bound, given.log_likelihood - 2 * (each[:, 0] + 0.1), rtol=1e-5
+        )
+    # From samples: the same, up to their error.
+    sampled = objectives.elbo_monte_carlo(
+        *arguments, num_samples=2**14, free_bits=free_bits, source=rp.noise.sobol
+    )
+    np.testing.assert_allclose(
+        jnp.mean(sampled.log_likelihood - sampled.bound), cost, atol=2e-3
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("elbo", {}), ("elbo_monte_carlo", {}), ("elbo_monte_carlo", {"gradient": "stl"})],
+)
+def test_a_free_coordinate_has_no_gradient(name, options):
+    _, p, _ = _two_coordinates()
+
+    def bound(q):
+        return jnp.mean(getattr(objectives, name)(
+            jax.random.key(0), q, p, lambda z: 0 * z[..., 0], num_samples=200, free_bits=0.2,
+            **options).bound)  # fmt: skip
+
+    g = jax.grad(bound)(_two_coordinates()[0]).base.loc
+    np.testing.assert_array_equal(g[:, 1], 0)
+    assert np.all(g[:, 0] != 0)
+
+
+def test_free_bits_need_coordinates():
+    q, scalar = rp.MultivariateNormal(jnp.zeros((3, 2)), scale_diag=jnp.ones(2)), model.prior()
+    arguments = jax.random.key(0), q, q, lambda z: z[..., 0]
+    for function in (objectives.elbo, objectives.elbo_monte_carlo):
+        with pytest.raises(NotImplementedError, match="got MultivariateNormal"):
+            function(*arguments, free_bits=0.1)
+        with pytest.raises(ValueError, match="free_bits must be at least 0, got -1"):
+            function(*arguments, free_bits=-1.0)
+    # A scalar latent is its own coordinate.
+    bound = objectives.elbo(
+        jax.random.key(0), rp.Normal(jnp.zeros(3), 1.0), scalar, lambda z: 0 * z, free_bits=0.1
+    )
+    np.testing.assert_allclose(bound.bound, -0.1, rtol=1e-6)

@@ -45,7 +45,7 @@ _TWO_LAYERS = {
     "top_latent_dim": 50,
     "top_hidden_sizes": (100, 100),
 }
-# The network of Davidson et al. (2018), section 5.2, who train with a warm-up of 100 epochs.
+# The network of Davidson et al. (2018), section 5.2, who train with a longer warm-up.
 _DAVIDSON = {
     "dataset": "mnist",
     "hidden_sizes": (256, 128),
@@ -55,8 +55,8 @@ _DAVIDSON = {
     "batch_size": 200,
     "learning_rate": 2e-3,
     "schedule": "cosine",
-    "epochs": 200,
-    "beta_warmup_epochs": 20.0,
+    "epochs": 100,
+    "beta_warmup_epochs": 10.0,
     "num_eval_samples": 500,
     "eval_every": 10,
     "checkpoint_every": 10,
@@ -68,8 +68,9 @@ _FAMILIES = {
     "hidden_sizes": (200, 200),
     "objective": "elbo_monte_carlo",
     "batch_size": 200,
+    "learning_rate": 2e-3,
     "schedule": "cosine",
-    "epochs": 50,
+    "epochs": 30,
     "num_eval_samples": 500,
     "eval_every": 10,
     "checkpoint_every": 10,
@@ -83,7 +84,7 @@ _BINARY = {
     "latent_dim": 200,
     "batch_size": 200,
     "schedule": "cosine",
-    "epochs": 30,
+    "epochs": 20,
     "num_eval_samples": 500,
     "eval_every": 10,
     "checkpoint_every": 10,

@@ -23,6 +23,21 @@ def test_figures_hang_together(tmp_path, monkeypatch):
     )
 
 
+def test_importance_weighted_bound_has_one_decoder_pass_a_sample():
+    config = training.Config(hidden_sizes=(200, 200), latent_dim=50, num_samples=50)
+    decoder = 50 * 200 + 200 * 200 + 200 * 784
+    encoder = 784 * 200 + 200 * 200 + 200 * 100
+    expected = 2 * (3 * (encoder + 50 * decoder) - 784 * 200)
+    assert training._products_per_image(config) == expected
+    small = training.run(
+        training.Config(
+            epochs=1, num_images=256, platform="cpu", hidden_sizes=(20, 10), latent_dim=5,
+            num_samples=3,
+        )
+    )  # fmt: skip
+    assert small["memory_bytes"] > 0
+
+
 def test_an_unknown_benchmark_is_named(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["benchmark", "speed"])
     with pytest.raises(SystemExit, match="expected one of policy, sampling, training, got 'speed'"):

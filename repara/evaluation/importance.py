@@ -18,7 +18,8 @@ class ImportanceEstimate(NamedTuple):
 
     Attributes:
       log_likelihood: the logarithm of the mean weight, [B], nats.
-      stderr: its standard error from the spread of the weights (delta method), [B], nats.
+      stderr: its standard error from the spread of the weights (delta method), [B], nats; without
+        the bias, which is the larger one where the effective samples are few.
       effective_samples: (sum w)^2 / sum w^2, from 1 to K, [B].
     """
 

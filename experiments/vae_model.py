@@ -357,8 +357,9 @@ def make_optimizer(config: Any, num_steps: int) -> optax.GradientTransformation:
         "adam": lambda: optax.adam(schedule),
         "adamw": lambda: optax.adamw(schedule, weight_decay=config.weight_decay),
         # Matrices by Muon, the other parameters by Adam; scaled so that the rate means the same to
-        # both (Liu et al. 2025, "Muon is scalable for LLM training", section 2.2).
-        "muon": lambda: optax.contrib.muon(schedule, consistent_rms=0.2),
+        # both (Liu et al. 2025, "Muon is scalable for LLM training", section 2.2). Three steps of
+        # its iteration instead of five train as well here, in three fifths of the time.
+        "muon": lambda: optax.contrib.muon(schedule, ns_steps=3, consistent_rms=0.2),
         "rmsprop": lambda: optax.rmsprop(schedule),
         "sgd": lambda: optax.sgd(schedule, momentum=0.9),
     }

@@ -100,10 +100,16 @@ def _check_options(config: Any) -> None:
             "--objective=vimco compares samples with one another: give --num_samples=2 or more, "
             f"got {config.num_samples}"
         )
-    if config.free_bits and config.posterior != "normal":
+    dependent = config.posterior == "multivariate_normal"
+    if config.free_bits and (dependent or not vae_latents.has_coordinates(config)):
         raise ConfigError(
-            f"--free_bits={config.free_bits:g} are those of independent coordinates: give "
-            f"--posterior=normal, got {config.posterior}"
+            f"--free_bits={config.free_bits:g} are those of independent coordinates with a KL of "
+            "their own: give --posterior=normal without --flow and with --prior=standard"
+        )
+    if config.ais_steps and (config.conditional or not _FAMILIES[config.posterior].euclidean):
+        raise ConfigError(
+            f"--ais_steps={config.ais_steps} moves latents that fill space, without labels: give "
+            "--posterior=normal and --conditional=false, or --ais_steps=0"
         )
 
 

@@ -284,6 +284,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path):
         ({"objective": "vimco", "num_samples": 2, "gradient": "dreg"}, "or --gradient=plain"),
         ({"objective": "iwae", "free_bits": 0.1}, "--objective=iwae does not have it"),
         ({"posterior": "multivariate_normal", "free_bits": 0.1}, "give --posterior=normal"),
+        ({"posterior": "beta", "ais_steps": 10}, "--ais_steps=10 moves latents that fill space"),
+        ({"conditional": True, "ais_steps": 10}, "without labels: give .* --conditional=false"),
         ({"mode": "evaluate"}, "holds no run"),
         ({"num_devices": 100}, "--num_devices=100: this machine has"),
         ({"num_devices": 3}, "--batch_size=128: must be a multiple of the 3 devices"),

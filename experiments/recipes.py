@@ -27,13 +27,22 @@ class Recipe(NamedTuple):
     source: str
 
 
+# What trains these networks in the least time on two cores, of what was tried on images held back
+# from training: larger batches, Muon at a high rate, the average of the weights.
+_FAST = {
+    "batch_size": 500,
+    "optimizer": "muon",
+    "learning_rate": 1e-2,
+    "schedule": "trapezoid",
+    "average_decay": 0.999,
+}
 # The one-layer network of Burda et al. (2016): 784-200-200-50, tanh, binarized anew at each use.
 _BURDA = {
     "dataset": "mnist",
     "hidden_sizes": (200, 200),
     "latent_dim": 50,
     "activation": "tanh",
-    "schedule": "cosine",
+    **_FAST,
     "eval_every": 10,
     "checkpoint_every": 10,
 }
@@ -52,9 +61,7 @@ _DAVIDSON = {
     "activation": "relu",
     "latent_dim": 10,
     "objective": "elbo",
-    "batch_size": 200,
-    "learning_rate": 2e-3,
-    "schedule": "cosine",
+    **_FAST,
     "epochs": 100,
     "beta_warmup_epochs": 10.0,
     "num_eval_samples": 500,
@@ -119,9 +126,7 @@ RECIPES: dict[str, Recipe] = {
             **_BURDA,
             "objective": "elbo_monte_carlo",
             "gradient": "stl",
-            "batch_size": 200,
-            "learning_rate": 2e-3,
-            "epochs": 200,
+            "epochs": 136,
         },
         86.76,
         _BURDA_TABLE,
@@ -132,9 +137,7 @@ RECIPES: dict[str, Recipe] = {
             "objective": "iwae",
             "gradient": "dreg",
             "num_samples": 5,
-            "batch_size": 100,
-            "learning_rate": 1e-3,
-            "epochs": 400,
+            "epochs": 200,
         },
         85.54,
         _BURDA_TABLE,
@@ -145,9 +148,7 @@ RECIPES: dict[str, Recipe] = {
             "objective": "iwae",
             "gradient": "dreg",
             "num_samples": 50,
-            "batch_size": 100,
-            "learning_rate": 1e-3,
-            "epochs": 400,
+            "epochs": 100,
         },
         84.78,
         _BURDA_TABLE,
@@ -159,9 +160,7 @@ RECIPES: dict[str, Recipe] = {
             "objective": "iwae",
             "gradient": "dreg",
             "num_samples": 50,
-            "batch_size": 100,
-            "learning_rate": 1e-3,
-            "epochs": 400,
+            "epochs": 100,
         },
         82.90,
         _BURDA_TABLE,

@@ -199,7 +199,9 @@ def _von_mises(outputs: Outputs, d: int, _: int) -> Distribution:
     # An angle from a vector: no place where it jumps by 2 pi but the centre.
     v = outputs("direction", 2 * d)
     v = _direction(v.reshape(*v.shape[:-1], d, 2))
-    concentration = jax.nn.softplus(outputs("concentration", d))
+    # At first about 3, so that angles tell the decoder something: from 0.7 some latents collapsed.
+    size = outputs("concentration", d, bias_init=jax.nn.initializers.constant(3.0))
+    concentration = jax.nn.softplus(size)
     return Independent(VonMises(jnp.arctan2(v[..., 1], v[..., 0]), concentration), 1)
 
 

@@ -254,7 +254,7 @@ def run(config: Config) -> dict[str, Any]:
     directory = RunDirectory(workdir)
     directory.settle_config(
         config,
-        hashlib.sha256(np.ascontiguousarray(data.train_images).tobytes()).hexdigest(),
+        _digest(config, data),
         free=_FREE,
         # Under a constant schedule a longer run begins with the shorter one.
         may_grow=("epochs",) if config.schedule == "constant" else (),
@@ -313,6 +313,14 @@ def run(config: Config) -> dict[str, Any]:
     if config.mode == "sample":
         return _sample(config, directory, model, params[0], keys.draw[0])
     return _report(config, directory, model, params, test_images, data.test_labels, keys)
+
+
+def _digest(config: Config, data: datasets.Dataset) -> str:
+    """The SHA-256 of what is trained on."""
+    digest = hashlib.sha256(np.ascontiguousarray(data.train_images).tobytes())
+    if config.conditional and data.train_labels is not None:
+        digest.update(np.ascontiguousarray(data.train_labels).tobytes())
+    return digest.hexdigest()
 
 
 def _split(seed: jax.Array) -> jax.Array:

@@ -80,19 +80,16 @@ class Config:
         0.1, "of the symmetric Dirichlet prior over a document's topics", low=1e-3
     )
     topic_concentration: float = option(
-        0.1,
+        0.3,
         "of the symmetric Dirichlet prior over a topic's words, of which the mode in the logits is "
         "sought; 0: none",
         low=0,
     )
     hidden_sizes: tuple[int, ...] = option((100,), "widths of the encoder's hidden layers", low=1)
-    word_dropout: float = option(
-        0.5, "part of the words that the encoder is not shown in training", low=0, high=0.99
-    )
     num_samples: int = option(1, "samples of the latents a document in training", low=1)
     batch_size: int = option(64, "documents a step", low=1)
     epochs: int = option(300, "passes over the training documents", low=1)
-    learning_rate: float = option(2e-3, "of Adam", low=0)
+    learning_rate: float = option(1e-2, "of Adam", low=0)
     seed: int = option(0, "seed of everything but the split", low=0)
     num_eval_samples: int = option(
         1000, "importance samples a document for the perplexity of the result", low=1
@@ -217,8 +214,8 @@ def _train(
         line["train_perplexity"] = math.exp(-values["elbo"] / words)
         if epoch % config.eval_every == 0 or epoch == config.epochs:
             bound = evaluate(state.params, jax.random.fold_in(keys.evaluate, epoch), counts)
-            line["test_elbo"] = float(np.mean(bound.bound, dtype=np.float64))
-            line["test_kl"] = float(np.mean(bound.kl, dtype=np.float64))
+            line["test_elbo"] = float(np.mean(np.asarray(bound.bound, np.float64)))
+            line["test_kl"] = float(np.mean(np.asarray(bound.kl, np.float64)))
             line["test_perplexity"] = bounds.perplexity(np.asarray(bound.bound), evaluated.counts)
         line["seconds"] = seconds
         # Metrics first: a checkpoint then never knows of an epoch that the metrics do not.
@@ -276,9 +273,9 @@ def _report(
         "split": config.split,
         "perplexity": bounds.perplexity(np.asarray(estimate.log_likelihood), evaluated.counts),
         "elbo_perplexity": bounds.perplexity(np.asarray(bound.bound), evaluated.counts),
-        "effective_samples": float(np.median(estimate.effective_samples)),
+        "effective_samples": float(np.median(np.asarray(estimate.effective_samples))),
         "num_eval_samples": config.num_eval_samples,
-        "kl": float(np.mean(bound.kl, dtype=np.float64)),
+        "kl": float(np.mean(np.asarray(bound.kl, np.float64))),
         "coherence": float(np.mean(coherence)),
         # Topics that are the greatest part of one training document at least.
         "used_topics": len(np.unique(np.argmax(theta, axis=1))),

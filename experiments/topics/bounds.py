@@ -67,13 +67,9 @@ def make_loss(config: Any, model: TopicModel, num_documents: int) -> training.Lo
         params: Any, batch: jax.Array, key: jax.Array, step: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         del step
-        keep_key, sample_key = jax.random.split(key)
-        shown = counts = batch
-        if config.word_dropout > 0:
-            shown = counts * jax.random.bernoulli(keep_key, 1 - config.word_dropout, counts.shape)
-        q = apply(model, params, shown, method="encode")
+        q = apply(model, params, batch, method="encode")
         bound = elbo(
-            sample_key, q, prior, _log_likelihood(config, model, params, counts),
+            key, q, prior, _log_likelihood(config, model, params, batch),
             num_samples=config.num_samples, gradient=config.gradient,
         )  # fmt: skip
         log_topics = apply(model, params, method="log_topics")
@@ -82,7 +78,7 @@ def make_loss(config: Any, model: TopicModel, num_documents: int) -> training.Lo
             "elbo": bound.bound,
             "reconstruction": bound.log_likelihood,
             "kl": bound.kl,
-            "words": jnp.sum(counts, axis=-1).astype(jnp.float32),
+            "words": jnp.sum(batch, axis=-1).astype(jnp.float32),
         }
         return -bound.bound - log_prior / num_documents, metrics
 
@@ -100,7 +96,7 @@ def _log_likelihood(config: Any, model: TopicModel, params: Any, counts: jax.Arr
 
 
 def make_evaluate_elbo(config: Any, model: TopicModel) -> Any:
-    """Compiles `(params, key, counts [B, V]) -> Bound`, of a few samples and all words shown."""
+    """Compiles `(params, key, counts [B, V]) -> Bound`, of a few samples."""
     prior = model.prior()
 
     @jax.jit

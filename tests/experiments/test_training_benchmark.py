@@ -25,5 +25,7 @@ def test_figures_hang_together(tmp_path, monkeypatch):
 
 def test_an_unknown_benchmark_is_named(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["benchmark", "speed"])
-    with pytest.raises(SystemExit, match="expected one of policy, sampling, training, got 'speed'"):
+    with pytest.raises(
+        SystemExit, match="expected one of policy, sampling, topics, training, got 'speed'"
+    ):
         launcher.main()

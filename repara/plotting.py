@@ -20,11 +20,13 @@ __all__ = [
     "bars",
     "curves",
     "grouped_bars",
+    "heat_map",
     "image_grid",
     "latent_scatter",
     "panels",
     "save",
     "tile",
+    "word_bars",
 ]
 
 _STYLE: Any = {
@@ -354,6 +356,102 @@ def grouped_bars(
         axes.set_title(title)
         axes.set_xticks(np.arange(len(ticks)), ticks)
         axes.grid(axis="x", visible=False)
+        return save(figure, path)
+
+
+def word_bars(
+    path: str | os.PathLike,
+    groups: Mapping[str, Mapping[str, float]],
+    *,
+    columns: int,
+    xlabel: str,
+) -> Path:
+    """Draws a panel of labelled horizontal bars for each group, in a grid.
+
+    Args:
+      path: the PNG to write.
+      groups: panel title -> label -> length of the bar, from top to bottom.
+      columns: panels in a row.
+      xlabel: the label of the horizontal axes of the last row.
+
+    Returns:
+      The path.
+
+    Example:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     topics = {"topic 1": {"church": 0.3, "pope": 0.2}}
+      ...     word_bars(f"{folder}/w.png", topics, columns=1, xlabel="probability").name
+      'w.png'
+    """
+    columns = min(columns, len(groups))
+    rows = -(-len(groups) // columns)
+    height = 0.15 * max(len(bars) for bars in groups.values()) + 0.5
+    with matplotlib.rc_context(_STYLE):
+        figure = _figure(2.1 * columns, height * rows + 0.2)
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for axes in grid.flat[len(groups) :]:
+            axes.set_visible(False)
+        for index, (title, values) in enumerate(groups.items()):
+            axes = grid.flat[index]
+            places = np.arange(len(values))
+            axes.barh(places, list(values.values()), height=0.75)
+            axes.set_yticks(places, list(values), fontsize=7)
+            axes.tick_params(axis="x", labelsize=7)
+            axes.tick_params(axis="y", length=0)
+            axes.invert_yaxis()
+            axes.grid(axis="y", visible=False)
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=3))
+            axes.set_title(title, fontsize=8)
+            if index + columns >= len(groups):
+                axes.set_xlabel(xlabel, fontsize=8)
+        return save(figure, path)
+
+
+def heat_map(
+    path: str | os.PathLike,
+    values: np.ndarray,
+    *,
+    xlabel: str,
+    ylabel: str,
+    label: str,
+    title: str,
+) -> Path:
+    """Draws a matrix of numbers from 0 to 1 as colours, its rows and columns counted from 1.
+
+    Args:
+      path: the PNG to write.
+      values: [rows, columns].
+      xlabel: what a column is.
+      ylabel: what a row is.
+      label: what a colour is.
+      title: above the axes.
+
+    Returns:
+      The path.
+
+    Example:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     names = {"xlabel": "document", "ylabel": "topic", "label": "part", "title": "parts"}
+      ...     heat_map(f"{folder}/h.png", np.eye(3), **names).name
+      'h.png'
+    """
+    rows, columns = np.shape(values)
+    with matplotlib.rc_context(_STYLE):
+        figure = _figure(8.0, 1.2 + 0.13 * min(rows, 50))
+        axes = figure.subplots()
+        image = axes.imshow(
+            values, cmap="viridis", vmin=0, vmax=1, aspect="auto", interpolation="nearest",
+            extent=(0.5, columns + 0.5, rows + 0.5, 0.5),
+        )  # fmt: skip
+        axes.grid(False)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+        axes.set_title(title)
+        figure.colorbar(image, ax=axes, label=label)
         return save(figure, path)
 
 

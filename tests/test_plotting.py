@@ -35,6 +35,12 @@ def _draw(kind, path):
     if kind == "grouped_bars":
         groups = {"a": [1.0, 10.0], "b": [2.0, float("nan")]}
         return plotting.grouped_bars(path, groups, ["p", "q"], ylabel="ms", title="t")
+    if kind == "word_bars":
+        groups = {f"{n}": {"a": 0.3, "b": 0.2, "c": 0.1} for n in range(5)}
+        return plotting.word_bars(path, groups, columns=3, xlabel="p")
+    if kind == "heat_map":
+        values = rng.uniform(size=(4, 9))
+        return plotting.heat_map(path, values, xlabel="x", ylabel="y", label="p", title="t")
     points = rng.normal(size=(50, 2))
     labels = rng.integers(0, 30 if kind == "many_labels" else 4, 50)
     return plotting.latent_scatter(
@@ -50,6 +56,8 @@ def _draw(kind, path):
         "bars",
         "grouped_bars",
         "panels",
+        "word_bars",
+        "heat_map",
         "few_labels",
         "many_labels",
         "no_labels",

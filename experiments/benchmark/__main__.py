@@ -6,7 +6,7 @@ import sys
 from experiments.configuration import launch, read_flags, validate
 
 # Each is a module of this package with a `Config` and a `run(config)`.
-_NAMES = ("policy", "sampling", "training")
+_NAMES = ("policy", "sampling", "topics", "training")
 
 
 def main() -> None:

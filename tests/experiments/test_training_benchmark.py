@@ -40,5 +40,7 @@ def test_importance_weighted_bound_has_one_decoder_pass_a_sample():
 
 def test_an_unknown_benchmark_is_named(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["benchmark", "speed"])
-    with pytest.raises(SystemExit, match="expected one of policy, sampling, training, got 'speed'"):
+    with pytest.raises(
+        SystemExit, match="expected one of policy, sampling, topics, training, got 'speed'"
+    ):
         launcher.main()

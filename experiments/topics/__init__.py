@@ -1,0 +1,1 @@
+"""The topic model's corpus and network."""

@@ -170,7 +170,7 @@ def curves(
             axes.set_xlabel(xlabel)
             axes.set_ylabel(ylabel)
             if len(lines) > 1:
-                axes.legend()
+                axes.legend(loc="best")  # named: else a slow machine is warned of it
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         return save(figure, path)
 
@@ -350,7 +350,7 @@ def grouped_bars(
         for n, (label, heights) in enumerate(groups.items()):
             offset = (n - len(groups) / 2 + 0.5) * width
             axes.bar(np.arange(len(ticks)) + offset, heights, width, label=label)
-        axes.legend(ncols=len(groups))
+        axes.legend(loc="best", ncols=len(groups))
         axes.set_yscale("log")
         axes.set_ylabel(ylabel)
         axes.set_title(title)

@@ -262,7 +262,7 @@ def test_mistakes_are_named_and_leave_nothing_behind(tmp_path, changes, message)
 def test_contradicting_flags_are_refused(trained):
     path, _ = trained
     for change, message in [
-        ({"learning_rate": 0.1}, "--learning_rate=0.1: the run in .* has --learning_rate=0.001"),
+        ({"learning_rate": 0.1}, "--learning_rate=0.1: the run in .* has --learning_rate=0.0007"),
         ({"steps": 40}, "--steps=40: .* has --steps=80"),
     ]:
         with pytest.raises(ConfigError, match=message):

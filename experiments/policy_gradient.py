@@ -10,7 +10,6 @@ continues one that was complete.
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -25,15 +24,8 @@ from experiments.control.environment import Environment, episode_returns
 from experiments.control.lqr import lqr, optimal_return
 from experiments.control.networks import Policy, act
 from experiments.control.pendulum import pendulum
-from experiments.run_directory import (
-    Checkpoints,
-    Progress,
-    RunDirectory,
-    event_writer,
-    fresh_workdir,
-    say,
-    write_scalars,
-)
+from experiments.epoch_loop import non_finite_message, run_epochs
+from experiments.run_directory import Checkpoints, RunDirectory, fresh_workdir, say
 
 __all__ = ["Config", "NonFiniteReturnError", "run"]
 
@@ -201,54 +193,40 @@ def _train(
     done: int,
     keys: _Keys,
 ) -> Any:
-    directory.truncate_metrics(done)
     run_keys = jax.random.split(keys.train, config.num_seeds)
-    begin = time.perf_counter()
-    compiled = make_epoch(config, environment).lower(state, jnp.int32(0), run_keys).compile()
-    say(f"compiled in {time.perf_counter() - begin:.1f} s")
     returns = _make_returns(config, environment, _CURVE_EPISODES)
-    epochs = config.steps // config.evaluate_every
-    progress = Progress(epochs, done, "epoch")
-    events = None
-    for epoch in range(done + 1, epochs + 1):
-        first = jnp.int32((epoch - 1) * config.evaluate_every)
-        begin = time.perf_counter()
-        # Nothing crosses between host and device inside an epoch.
-        with jax.transfer_guard("disallow"):
-            state, metrics = compiled(state, first, run_keys)
-            jax.block_until_ready(metrics)
-        seconds = time.perf_counter() - begin
-        bad = int(metrics.pop("first_bad_step"))
+
+    def report(
+        epoch: int, state: Any, metrics: Any, seconds: float
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        values = jax.device_get(metrics)
+        bad = int(values.pop("first_bad_step"))
         # The same first states in every epoch: the curve moves by the policy alone.
         key = jax.random.fold_in(keys.evaluate, 1)
         each = np.mean(np.asarray(returns(state.params["policy"], key), np.float64), axis=1)
         if bad < 0 and not np.all(np.isfinite(each)):
             bad = epoch * config.evaluate_every
         if bad >= 0:
-            progress.close()
-            raise NonFiniteReturnError(_non_finite_message(bad, epoch, checkpoints))
+            raise NonFiniteReturnError(
+                non_finite_message("return", bad, epoch, checkpoints, "A smaller --learning_rate")
+            )
         line: dict[str, Any] = {"epoch": epoch, "step": epoch * config.evaluate_every}
-        line |= {f"train_{k}": float(np.mean(v)) for k, v in jax.device_get(metrics).items()}
-        line |= {"return": float(np.mean(each)), "returns": each.tolist(), "seconds": seconds}
-        # Metrics first: a checkpoint then never knows of an epoch that the metrics do not.
-        directory.append_metrics(line)
-        events = events or event_writer(directory, done)
-        write_scalars(events, line, epoch)
-        if epoch % config.checkpoint_every == 0 or epoch == epochs:
-            checkpoints.save(epoch, state)
+        line |= {f"train_{k}": float(np.mean(v)) for k, v in values.items()}
+        line |= {"return": float(np.mean(each)), "returns": each.tolist()}
         rate = config.num_seeds * config.evaluate_every / seconds
         shown = {"return": f"{line['return']:.1f}", "worst": f"{min(each):.1f}"}
-        progress.update(1, {**shown, "steps/s": f"{rate:.0f}"})
-    progress.close()
-    if events is not None:
-        events.close()
-    return state
+        return line, {**shown, "steps/s": f"{rate:.0f}"}
 
-
-def _non_finite_message(step: int, epoch: int, checkpoints: Checkpoints) -> str:
-    return (
-        f"the return is not finite at step {step} (epoch {epoch}); {checkpoints.after_failure()}. "
-        "A smaller --learning_rate may help"
+    return run_epochs(
+        directory,
+        checkpoints,
+        make_epoch(config, environment),
+        state,
+        done=done,
+        epochs=config.steps // config.evaluate_every,
+        checkpoint_every=config.checkpoint_every,
+        arguments=lambda epoch: (jnp.int32((epoch - 1) * config.evaluate_every), run_keys),
+        report=report,
     )
 
 

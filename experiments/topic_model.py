@@ -12,7 +12,6 @@ continues one that was complete.
 import dataclasses
 import hashlib
 import math
-import time
 from typing import Any, NamedTuple
 
 import jax
@@ -21,15 +20,8 @@ import numpy as np
 import optax
 
 from experiments.configuration import ConfigError, launch, option, read_flags, validate
-from experiments.run_directory import (
-    Checkpoints,
-    Progress,
-    RunDirectory,
-    event_writer,
-    fresh_workdir,
-    say,
-    write_scalars,
-)
+from experiments.epoch_loop import NonFiniteLossError, non_finite_message, run_epochs
+from experiments.run_directory import Checkpoints, RunDirectory, fresh_workdir, say
 from experiments.topics import bounds
 from experiments.topics.corpus import (
     Corpus,
@@ -100,10 +92,6 @@ class Config:
 
 # Fields that do not change the course of training: they may differ when a run is continued.
 _FREE = ("workdir", "num_eval_samples", "checkpoint_every")
-
-
-class NonFiniteLossError(RuntimeError):
-    """The loss became infinite or NaN; names the step and the last good checkpoint."""
 
 
 class _Keys(NamedTuple):
@@ -183,30 +171,21 @@ def _train(
     evaluated: Corpus,
     keys: _Keys,
 ) -> training.TrainState:
-    directory.truncate_metrics(done)
     data = jnp.asarray(train.counts)
     counts = jnp.asarray(evaluated.counts)
-    begin = time.perf_counter()
-    compiled = epoch_fn.lower(state, data, keys.train).compile()
-    say(f"compiled in {time.perf_counter() - begin:.1f} s")
     evaluate = bounds.make_evaluate_elbo(config, model)
-    progress = Progress(config.epochs, done, "epoch")
-    events = None
     documents = len(train.counts) // config.batch_size * config.batch_size
-    for epoch in range(done + 1, config.epochs + 1):
-        begin = time.perf_counter()
-        # Nothing crosses between host and device inside an epoch.
-        with jax.transfer_guard("disallow"):
-            state, metrics = compiled(state, data, keys.train)
-            jax.block_until_ready(metrics)
-        seconds = time.perf_counter() - begin
+
+    def report(
+        epoch: int, state: training.TrainState, metrics: Any, seconds: float
+    ) -> tuple[dict[str, Any], dict[str, str]]:
         values = {k: float(v) for k, v in jax.device_get(metrics).items()}
         bad_step = int(values.pop(training.FIRST_BAD_STEP))
         if bad_step >= 0:
-            progress.close()
             raise NonFiniteLossError(
-                f"the loss is not finite at step {bad_step} (epoch {epoch}); "
-                f"{checkpoints.after_failure()}. A smaller --learning_rate may help"
+                non_finite_message(
+                    "loss", bad_step, epoch, checkpoints, "A smaller --learning_rate"
+                )
             )
         words = values.pop("words")
         line: dict[str, Any] = {"epoch": epoch, "step": int(state.step)}
@@ -217,20 +196,21 @@ def _train(
             line["test_elbo"] = float(np.mean(np.asarray(bound.bound, np.float64)))
             line["test_kl"] = float(np.mean(np.asarray(bound.kl, np.float64)))
             line["test_perplexity"] = bounds.perplexity(np.asarray(bound.bound), evaluated.counts)
-        line["seconds"] = seconds
-        # Metrics first: a checkpoint then never knows of an epoch that the metrics do not.
-        directory.append_metrics(line)
-        events = events or event_writer(directory, done)
-        write_scalars(events, line, epoch)
-        if epoch % config.checkpoint_every == 0 or epoch == config.epochs:
-            checkpoints.save(epoch, state)
         names = ("train_perplexity", "test_perplexity")
         shown = {name: f"{line[name]:.0f}" for name in names if name in line}
-        progress.update(1, {**shown, "documents/s": f"{documents / seconds:.0f}"})
-    progress.close()
-    if events is not None:
-        events.close()
-    return state
+        return line, {**shown, "documents/s": f"{documents / seconds:.0f}"}
+
+    return run_epochs(
+        directory,
+        checkpoints,
+        epoch_fn,
+        state,
+        done=done,
+        epochs=config.epochs,
+        checkpoint_every=config.checkpoint_every,
+        arguments=lambda epoch: (data, keys.train),
+        report=report,
+    )
 
 
 def _report(

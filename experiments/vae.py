@@ -14,7 +14,6 @@ import dataclasses
 import functools
 import hashlib
 import math
-import time
 from typing import Any, NamedTuple
 
 import jax
@@ -24,15 +23,14 @@ from absl import flags
 
 from experiments import hosts, vae_latents, vae_model
 from experiments.configuration import ConfigError, launch, option, read_flags, validate
+from experiments.epoch_loop import NonFiniteLossError, non_finite_message, run_epochs
 from experiments.recipes import RECIPES
 from experiments.run_directory import (
     Checkpoints,
-    Progress,
     RunDirectory,
     event_writer,
     fresh_workdir,
     say,
-    write_scalars,
 )
 from repara import datasets, evaluation, training
 from repara.models import ACTIVATIONS, LIKELIHOODS, VAE
@@ -204,10 +202,6 @@ _FREE = ("mode", "workdir", "data_dir", "num_eval_samples", "ais_steps", "ais_ch
          "coordinator_address", "num_processes", "process_id")  # fmt: skip
 
 
-class NonFiniteLossError(RuntimeError):
-    """The loss became infinite or NaN; names the step and the last good checkpoint."""
-
-
 class _Keys(NamedTuple):
     init: jax.Array
     train: jax.Array
@@ -370,30 +364,23 @@ def _train(
 ) -> training.TrainState:
     from experiments import vae_report
 
-    directory.truncate_metrics(done)
     data = training.replicate(train_images, mesh)
     run_key = training.replicate(_per_seed(config, keys.train), mesh)
     test_elbo = vae_report.make_test_elbo(config, model)
-    begin = time.perf_counter()
-    compiled = epoch_fn.lower(state, data, run_key).compile()
-    say(f"compiled in {time.perf_counter() - begin:.1f} s")
-    progress = Progress(config.epochs, done, "epoch")
-    events = None
     name = vae_model.objective_name(config)
     images = len(train_images) // config.batch_size * config.batch_size
-    for epoch in range(done + 1, config.epochs + 1):
-        begin = time.perf_counter()
-        # Nothing crosses between host and device inside an epoch.
-        with jax.transfer_guard("disallow"):
-            state, metrics = compiled(state, data, run_key)
-            jax.block_until_ready(metrics)
-        seconds = time.perf_counter() - begin
+
+    def report(
+        epoch: int, state: training.TrainState, metrics: Any, seconds: float
+    ) -> tuple[dict[str, Any], dict[str, str]]:
         values = {k: np.atleast_1d(v) for k, v in jax.device_get(metrics).items()}
         bad_steps = values.pop(training.FIRST_BAD_STEP)
         if np.any(bad_steps >= 0):
             bad_step = int(np.min(bad_steps[bad_steps >= 0]))
-            progress.close()
-            raise NonFiniteLossError(_non_finite_message(bad_step, epoch, checkpoints))
+            remedy = "A smaller --learning_rate, --clip_norm or a --beta_warmup_epochs"
+            raise NonFiniteLossError(
+                non_finite_message("loss", bad_step, epoch, checkpoints, remedy)
+            )
         line: dict[str, Any] = {"epoch": epoch, "step": int(np.max(jax.device_get(state.step)))}
         line |= {f"train_{k}": float(np.mean(v)) for k, v in values.items()}
         if epoch % config.eval_every == 0 or epoch == config.epochs:
@@ -410,27 +397,21 @@ def _train(
             line |= zip(names, np.mean(means, axis=0).tolist(), strict=True)
             if config.num_seeds > 1:
                 line["test_elbo_of_seeds"] = [m[0] for m in means]
-        line["seconds"] = seconds
-        # Metrics first: a checkpoint then never knows of an epoch that the metrics do not.
-        directory.append_metrics(line)
-        events = events or event_writer(directory, done)
-        write_scalars(events, line, epoch)
-        if epoch % config.checkpoint_every == 0 or epoch == config.epochs:
-            checkpoints.save(epoch, state)
         shown = {name: f"{line[f'train_{name}']:.2f}"}
         if "test_elbo" in line:
             shown["test_elbo"] = f"{line['test_elbo']:.2f}"
-        progress.update(1, {**shown, "images/s": f"{config.num_seeds * images / seconds:.0f}"})
-    progress.close()
-    if events is not None:
-        events.close()
-    return state
+        return line, {**shown, "images/s": f"{config.num_seeds * images / seconds:.0f}"}
 
-
-def _non_finite_message(step: int, epoch: int, checkpoints: Checkpoints) -> str:
-    return (
-        f"the loss is not finite at step {step} (epoch {epoch}); {checkpoints.after_failure()}. "
-        "A smaller --learning_rate, --clip_norm or a --beta_warmup_epochs may help"
+    return run_epochs(
+        directory,
+        checkpoints,
+        epoch_fn,
+        state,
+        done=done,
+        epochs=config.epochs,
+        checkpoint_every=config.checkpoint_every,
+        arguments=lambda epoch: (data, run_key),
+        report=report,
     )
 
 

@@ -7,12 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.vae_model import apply, observed, views
+from experiments.vae_model import ROWS, apply, observed, views
 from repara import evaluation
 from repara.models import VAE
-
-# Rows of one decoder call, as in vae_report.
-_ROWS = 5000
 
 
 def evaluate_annealed(
@@ -45,7 +42,7 @@ def evaluate_annealed(
         "start": config.ais_start,
     }
     # A quarter more are held than are asked for: those that set the step size.
-    batch = max(1, min(count, 4 * _ROWS // (5 * config.ais_chains)))
+    batch = max(1, min(count, 4 * ROWS // (5 * config.ais_chains)))
 
     @jax.jit
     def both(params: Any, key: jax.Array, images: jax.Array) -> tuple[jax.Array, ...]:
@@ -56,7 +53,7 @@ def evaluate_annealed(
             importance_key,
             *v,
             num_samples=config.num_eval_samples,
-            chunk_size=max(1, _ROWS // batch),
+            chunk_size=max(1, ROWS // batch),
         )
         return (*annealed[:2], annealed.acceptance, *importance[:2])
 

@@ -50,6 +50,9 @@ SCHEDULES = ("constant", "cosine", "linear", "trapezoid")
 BINARIZATIONS = ("dynamic", "static", "threshold", "none")
 POSTERIORS = tuple(_FAMILIES)
 ARCHITECTURES = ("mlp", "conv")
+# Rows of one decoder call in evaluation: large enough for the matrix products, small enough that
+# the activations stay in a core's cache.
+ROWS = 5000
 
 
 def check_combinations(config: Any) -> None:

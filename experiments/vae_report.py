@@ -11,15 +11,12 @@ import numpy as np
 
 from experiments import vae_latents
 from experiments.vae_annealing import evaluate_annealed
-from experiments.vae_model import apply, objective_name, observed, views
+from experiments.vae_model import ROWS, apply, objective_name, observed, views
 from repara import evaluation
 from repara.models import POSTERIORS, VAE, centre, posterior_mean, prior_grid
 
 # Samples for the parts of the ELBO; its Monte Carlo error is far below the spread over images.
 _ELBO_SAMPLES = 16
-# Rows of one decoder call in evaluation: large enough for the matrix products, small enough that
-# the activations stay in a core's cache.
-_ROWS = 5000
 _BATCH = 100
 # Latents that are held against all test images, for the mutual information.
 _INFORMATION_SAMPLES = 1000
@@ -68,11 +65,7 @@ def make_evaluate(config: Any, model: VAE) -> Any:
         _make_importance(config, model),
         _make_information(config, model),
     )
-
-    def evaluate(params: Any, images: np.ndarray, key: jax.Array, say: Any) -> dict[str, Any]:
-        return _evaluate(config, model, programs, params, images, key, say)
-
-    return evaluate
+    return functools.partial(_evaluate, config, model, programs)
 
 
 class _Programs(NamedTuple):
@@ -107,7 +100,7 @@ def over_seeds(each: list[dict[str, Any]], first_seed: int) -> dict[str, Any]:
 
 
 def _make_importance(config: Any, model: VAE) -> Any:
-    chunk = max(1, _ROWS // _BATCH)
+    chunk = max(1, ROWS // _BATCH)
 
     @jax.jit
     def importance(params: Any, key: jax.Array, images: jax.Array) -> Any:

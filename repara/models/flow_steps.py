@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from repara.distributions.base import Shape
+from repara.distributions.bijectors import _OfVectors
 from repara.models.splines import rational_quadratic, rational_quadratic_inverse
 from repara.special.elementary import softplus
 from repara.special.implicit import quantile
@@ -19,14 +19,10 @@ from repara.special.implicit import quantile
 __all__ = ["Autoregressive", "Coupling", "Layers", "Planar", "Reverse", "SplineCoupling"]
 
 
-class _OfVectors:
-    """A map of vectors to vectors of the same length."""
+class _OntoReals(_OfVectors):
+    """A map of all of R^D onto all of it."""
 
-    event_ndims: ClassVar[int] = 1
     onto_reals: ClassVar[bool] = True
-
-    def forward_shape(self, shape: Shape) -> Shape:
-        return shape
 
 
 def _like(value: jax.Array, x: jax.Array) -> jax.Array:
@@ -35,7 +31,7 @@ def _like(value: jax.Array, x: jax.Array) -> jax.Array:
 
 
 @struct.dataclass
-class Reverse(_OfVectors):
+class Reverse(_OntoReals):
     """The coordinates in reverse order, so that the next layer treats the others.
 
         y_i = x_(D + 1 - i)
@@ -63,7 +59,7 @@ _UNIT = math.log(math.e - 1)
 
 
 @struct.dataclass
-class Planar(_OfVectors):
+class Planar(_OntoReals):
     """The planar map.
 
         y = x + v tanh(w . x + b),   v = u + (m(w . u) - w . u) w / |w|^2
@@ -155,7 +151,7 @@ _GATE = 2.0
 
 
 @struct.dataclass
-class Autoregressive(_OfVectors):
+class Autoregressive(_OntoReals):
     """The inverse autoregressive step.
 
         y_i = s_i x_i + (1 - s_i) m_i,   s = sigmoid(2 + g),   (m, g) = net(x), of x_1 ... x_(i-1)
@@ -223,7 +219,7 @@ _MOST_LOG_SCALE = 2.0
 
 
 @struct.dataclass
-class Coupling(_OfVectors):
+class Coupling(_OntoReals):
     """The affine coupling: half of the coordinates move by a network of the others.
 
         y_a = x_a,   y_b = exp(s) x_b + m,   (m, r) = net(x_a),   s = 2 tanh(r / 2)
@@ -262,7 +258,7 @@ class Coupling(_OfVectors):
 
 
 @struct.dataclass
-class SplineCoupling(_OfVectors):
+class SplineCoupling(_OntoReals):
     """The coupling by monotone rational-quadratic splines.
 
         y_a = x_a,   y_b = spline(x_b; net(x_a)) on [-B, B], the identity outside

@@ -9,7 +9,7 @@ import pytest
 
 from experiments import vae
 from experiments.configuration import ConfigError
-from experiments.run_directory import RunDirectory
+from tests.experiments.runs import timeless_metrics
 
 _ARGUMENTS = [
     "--hidden_sizes=16", "--latent_dim=2", "--num_eval_samples=10", "--checkpoint_every=1",
@@ -45,13 +45,6 @@ def _two_hosts(root, workdir, *flags):
     return [_finish(p) for p in processes]
 
 
-def _metrics(workdir):
-    metrics = RunDirectory(workdir).read_metrics()
-    for line in metrics:
-        line.pop("seconds")
-    return metrics
-
-
 @pytest.mark.slow
 def test_two_hosts_are_two_devices(tmp_path, request):
     root = request.config.rootpath
@@ -67,8 +60,8 @@ def test_two_hosts_are_two_devices(tmp_path, request):
     assert "after epoch 1" in errors[0]
     assert "damaged" not in errors[1]  # only the first host reports
     _finish(_start(root, alone, "--epochs=3", devices=2))
-    assert _metrics(together) == _metrics(alone)
-    assert len(_metrics(alone)) == 3
+    assert timeless_metrics(together) == timeless_metrics(alone)
+    assert len(timeless_metrics(alone)) == 3
 
 
 @pytest.mark.parametrize(

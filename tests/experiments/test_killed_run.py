@@ -1,6 +1,5 @@
 """Runs that are really killed, and continued to the same end."""
 
-import json
 import os
 import signal
 import subprocess
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 from experiments.run_directory import RunDirectory
+from tests.experiments.runs import outcome
 
 pytestmark = pytest.mark.slow
 
@@ -54,15 +54,6 @@ def _saving(workdir):
     return any((workdir / "checkpoints").glob("*tmp*"))
 
 
-def _outcome(workdir):
-    metrics = RunDirectory(workdir).read_metrics()
-    for line in metrics:
-        line.pop("seconds")
-    result = json.loads((workdir / "result.json").read_text())
-    result.pop("train_seconds")
-    return metrics, result
-
-
 def _parameters(workdir):
     import orbax.checkpoint as ocp
 
@@ -94,7 +85,7 @@ def test_a_killed_run_ends_as_one_that_was_not(tmp_path, request, uninterrupted,
         for epochs in (2, 4, 7):
             _kill_when(workdir, root, lambda epochs=epochs: _epochs(workdir) >= epochs)
     _finish(workdir, root)
-    assert _outcome(workdir) == _outcome(uninterrupted)
+    assert outcome(workdir) == outcome(uninterrupted)
     for a, b in zip(_parameters(workdir), _parameters(uninterrupted), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -109,4 +100,4 @@ def test_a_truncated_newest_checkpoint_costs_one_epoch(tmp_path, request, uninte
     errors = _finish(workdir, root)
     assert f"checkpoint of epoch {newest} is damaged" in errors
     assert f"after epoch {newest - 1}" in errors
-    assert _outcome(workdir) == _outcome(uninterrupted)
+    assert outcome(workdir) == outcome(uninterrupted)

@@ -21,6 +21,7 @@ from experiments.control.networks import Policy, TwinCritic, squash_log_det
 from experiments.control.pendulum import pendulum
 from experiments.control.trajectories import Trajectories, discounted_return
 from experiments.run_directory import RunDirectory
+from tests.experiments.runs import timeless_metrics
 
 _SMALL = policy_gradient.Config(
     environment="lqr", steps=80, num_seeds=2, hidden_sizes=(8,), batch_size=8, learning_starts=10,
@@ -39,13 +40,6 @@ def trained(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs")
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         return path, _run(path)
-
-
-def _metrics(path):
-    lines = RunDirectory(path).read_metrics()
-    for line in lines:
-        line.pop("seconds")
-    return lines
 
 
 def test_result_and_files(trained):
@@ -75,7 +69,7 @@ def test_a_longer_run_continues_the_shorter_one_bit_for_bit(trained, tmp_path):
     short = _run(tmp_path, "parts", steps=40)
     assert short["steps"] == 40
     parts = _run(tmp_path, "parts")
-    assert _metrics(tmp_path / "parts") == _metrics(path / "run")
+    assert timeless_metrics(tmp_path / "parts") == timeless_metrics(path / "run")
     assert parts["return"] == whole["return"]
 
 
@@ -240,7 +234,7 @@ def test_a_return_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path):
         match=r"not finite at step \d+ \(epoch [12]\); .*checkpoint",
     ):
         _run(tmp_path, learning_rate=1e30)
-    assert all(np.isfinite(m["return"]) for m in _metrics(tmp_path / "run"))
+    assert all(np.isfinite(m["return"]) for m in timeless_metrics(tmp_path / "run"))
 
 
 @pytest.mark.parametrize(
@@ -294,7 +288,7 @@ def test_a_killed_run_ends_as_one_that_was_not(tmp_path, request):
     assert not (killed / "result.json").exists()
     done = _command(*arguments, f"--workdir={killed}", cwd=root)
     assert "continuing" in done.stderr
-    assert _metrics(killed) == _metrics(tmp_path / "whole")
+    assert timeless_metrics(killed) == timeless_metrics(tmp_path / "whole")
     results = [json.loads((tmp_path / x / "result.json").read_text()) for x in ("whole", "killed")]
     for result in results:
         result.pop("train_seconds")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import repara as rp
-from experiments import topic_model
+from experiments import epoch_loop, topic_model
 from experiments.configuration import ConfigError
 from experiments.run_directory import RunDirectory
 from experiments.topics import bounds
@@ -27,6 +27,7 @@ from experiments.topics.corpus import (
     top_words,
 )
 from experiments.topics.network import on_log_scale
+from tests.experiments.runs import timeless_metrics
 
 _SMALL = topic_model.Config(
     num_topics=3, hidden_sizes=(4,), batch_size=16, epochs=4, eval_every=2, checkpoint_every=2,
@@ -55,13 +56,6 @@ def trained(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs")
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         return path, _run(path)
-
-
-def _metrics(path):
-    lines = RunDirectory(path).read_metrics()
-    for line in lines:
-        line.pop("seconds")
-    return lines
 
 
 def _toy(**changes):
@@ -266,13 +260,13 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(trained, tmp_path, monk
     # Twenty seconds of compilation, of what depends on the parameters alone.
     monkeypatch.setattr(bounds, "gradient_variance", lambda *args: 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(topic_model.Progress, "update", stop)
+        patch.setattr(epoch_loop.Progress, "update", stop)
         with pytest.raises(KeyboardInterrupt):
             _run(tmp_path)
-    assert len(_metrics(tmp_path / "run")) == 3
+    assert len(timeless_metrics(tmp_path / "run")) == 3
     assert not (tmp_path / "run" / "result.json").exists()
     parts = _run(tmp_path)
-    assert _metrics(tmp_path / "run") == _metrics(path / "run")
+    assert timeless_metrics(tmp_path / "run") == timeless_metrics(path / "run")
     for name in parts.keys() - {"train_seconds", "workdir", "gradient_variance"}:
         assert parts[name] == whole[name]
     assert _run(tmp_path) == parts

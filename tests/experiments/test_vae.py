@@ -13,6 +13,7 @@ from experiments import vae, vae_model
 from experiments.configuration import ConfigError
 from experiments.run_directory import RunDirectory
 from repara import datasets
+from tests.experiments.runs import outcome
 
 _SMALL = vae.Config(
     epochs=2, hidden_sizes=(16,), latent_dim=2, num_eval_samples=10, num_devices=1, num_images=6
@@ -145,14 +146,7 @@ def test_a_longer_run_continues_the_shorter_one(tmp_path):
 
 
 def _assert_same_run(a, b):
-    whole, parts = (RunDirectory(p).read_metrics() for p in (a, b))
-    for line in (*whole, *parts):
-        line.pop("seconds")
-    assert whole == parts
-    results = [json.loads((p / "result.json").read_text()) for p in (a, b)]
-    for result in results:
-        result.pop("train_seconds")
-    assert results[0] == results[1]
+    assert outcome(a) == outcome(b)
 
 
 @pytest.mark.parametrize(

@@ -85,21 +85,29 @@ def von_mises_fisher_log_normalizer(concentration: ArrayLike, dimension: int) ->
     return _log_normalizer(k, jnp.full_like(k, dimension - 2))
 
 
+def _sine_change(y: Array, t: Array) -> Array:
+    """sin(y + t) / sin y - 1."""
+    # cos t + sin t cot y, less 1
+    return jnp.sin(t) * (jnp.cos(y) / jnp.sin(y)) - 2 * jnp.sin(0.5 * t) ** 2
+
+
+def _sum_of_falls(y: Array, t: Array, k: Array, m: Array, log_sine_ratio: Array) -> Array:
+    """h(y) - h(y + t) from log(sin(y + t) / sin y), m = d - 2."""
+    return 2 * k * (jnp.sin(0.5 * t) * jnp.sin(y + 0.5 * t)) - m * log_sine_ratio
+
+
 def _fall(y: Array, t: Array, k: Array, m: Array) -> Array:
     """h(y) - h(y + t), m = d - 2."""
-    # sin(y + t) / sin y = cos t + sin t cot y, less 1
-    change = jnp.sin(t) * (jnp.cos(y) / jnp.sin(y)) - 2 * jnp.sin(0.5 * t) ** 2
-    inside = jnp.maximum(change, -1 + 1e-7)
-    return 2 * k * (jnp.sin(0.5 * t) * jnp.sin(y + 0.5 * t)) - m * jnp.log1p(inside)
+    inside = jnp.maximum(_sine_change(y, t), -1 + 1e-7)
+    return _sum_of_falls(y, t, k, m, jnp.log1p(inside))
 
 
 def _fall_to(y: Array, end: Array, k: Array, m: Array) -> Array:
     """h(y) - h(end): where `end` is far closer to 0 or pi, y + t would not have its digits."""
-    t = end - y
-    change = jnp.sin(t) * (jnp.cos(y) / jnp.sin(y)) - 2 * jnp.sin(0.5 * t) ** 2
+    change = _sine_change(y, end - y)
     near = jnp.log1p(jnp.maximum(change, -0.5))
     log_ratio = jnp.where(change < -0.5, jnp.log(jnp.sin(end) / jnp.sin(y)), near)
-    return 2 * k * (jnp.sin(0.5 * t) * jnp.sin(y + 0.5 * t)) - m * log_ratio
+    return _sum_of_falls(y, end - y, k, m, log_ratio)
 
 
 def _ratio(y: Array, k: Array, m: Array, sign: Array, rule: tuple[Rule, float]) -> Array:

@@ -7,6 +7,7 @@ K^-1/2, so that more samples make it worse; the doubly reparameterized one gets 
 Rainforth et al. (2018), "Tighter variational bounds are not necessarily better", section 4.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import repara as rp
+from experiments.gradient_variance.programs import compiled
 from repara import objectives
 
 __all__ = ["GRADIENTS", "slopes", "study"]
@@ -24,9 +26,7 @@ _DIMENSION = 5
 _FROM = 64
 
 
-def _gradients(
-    name: objectives.Gradient, num_samples: int, key: jax.Array, repeats: int
-) -> jax.Array:
+def _gradients(key: jax.Array, num_samples: int, repeats: int) -> dict[str, jax.Array]:
     data_key, offset_key, noise_key = jax.random.split(key, 3)
     x = 1.4 * jax.random.normal(data_key, (_DIMENSION,))
     offset = 0.3 * jax.random.normal(offset_key, (_DIMENSION,))
@@ -35,7 +35,7 @@ def _gradients(
     def log_likelihood(z: jax.Array) -> jax.Array:
         return rp.Independent(rp.Normal(z, 1.0), 1).log_prob(jnp.broadcast_to(x, z.shape))
 
-    def bound(offset: jax.Array, key: jax.Array) -> jax.Array:
+    def bound(offset: jax.Array, key: jax.Array, name: objectives.Gradient) -> jax.Array:
         loc = (0.5 * x + offset)[None]
         posterior = rp.Independent(rp.Normal(loc, (2 / 3) ** 0.5), 1)
         return objectives.iwae(
@@ -44,7 +44,11 @@ def _gradients(
 
     keys = jax.random.split(noise_key, repeats)
     chunk = max(1, min(repeats, 100_000 // num_samples))
-    return jax.lax.map(lambda k: jax.grad(bound)(offset, k), keys, batch_size=chunk)
+
+    def gradients(key: jax.Array) -> dict[str, jax.Array]:
+        return {name: jax.grad(bound)(offset, key, name) for name in GRADIENTS}
+
+    return jax.lax.map(gradients, keys, batch_size=chunk)
 
 
 def study(
@@ -65,13 +69,14 @@ def study(
       One row a K and gradient: the ratio, averaged over coordinates, and its standard error.
     """
     rows = []
-    for power in range(log4_samples + 1):
-        k = 4**power
-        count = max(500, min(repeats, 64 * repeats // k))
-        g = {}
-        for name in GRADIENTS:
-            sample = jax.jit(lambda key, n=name, k=k, c=count: _gradients(n, k, key, c))(key)
-            g[name] = np.asarray(sample, np.float64)
+    counts = {4**p: max(500, min(repeats, 64 * repeats // 4**p)) for p in range(log4_samples + 1)}
+    programs = {
+        k: functools.partial(_gradients, num_samples=k, repeats=count)
+        for k, count in counts.items()
+    }
+    for k, program in compiled(programs, key).items():
+        count = counts[k]
+        g = {name: np.asarray(x, np.float64) for name, x in program(key).items()}
         mean = np.abs(g["dreg"].mean(axis=0))
         error = g["dreg"].std(axis=0, ddof=1) / np.sqrt(count)
         for name in GRADIENTS:

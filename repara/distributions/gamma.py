@@ -6,6 +6,7 @@ Stirling's series takes their common part out (DLMF 5.11.1).
 """
 
 import math
+from collections.abc import Callable
 from typing import ClassVar
 
 import jax
@@ -22,10 +23,13 @@ from repara.special import (
     log_gamma_quantile,
     log_gammainc,
     log_gammaincc,
+    log_ndtr,
     ndtri,
     ndtri_exp,
 )
 from repara.special.elementary import expm1_minus
+from repara.special.elementwise import by_dtype
+from repara.special.tails import held, last_step
 
 __all__ = ["Chi", "Chi2", "ExpGamma", "Gamma", "InverseGamma"]
 
@@ -90,6 +94,61 @@ def _score_of_log(a: jax.Array, y: jax.Array) -> jax.Array:
     return jnp.where(tiny, near, gamma_normal_score(jnp.exp(jnp.where(tiny, 0.0, y)), a))
 
 
+def _log_beyond(eps: jax.Array, a: jax.Array, folds: int = 1) -> jax.Array:
+    """y = log z with P(a, z) = folds Phi(eps) for eps < 0, Q(a, z) = folds Phi(-eps) for eps > 0.
+
+    For noise outside the range that the quantile is fitted for, by Newton's method from near its
+    edge: for log P as a function of y, which is concave and becomes linear, and for log Q as a
+    function of z, for the same reasons.
+    """
+    left = eps < 0
+    edge = by_dtype(eps, 5.3, 7.8)
+    target = log_ndtr(-jnp.abs(eps)) + math.log(folds)
+    # P(a, z) = z^a / Gamma(a + 1) where z is next to nothing.
+    lowest = (target + gammaln(a + 1)) / a
+    tiny = left & (lowest < math.log(float(jnp.finfo(eps.dtype).eps)))
+    target, a = (
+        jnp.where(tiny, jnp.asarray(log_ndtr(-edge), eps.dtype), target),
+        jnp.where(tiny, 1.0, a),
+    )
+
+    def gap_and_ratio(y: jax.Array, target: jax.Array, a: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """What the logarithm of the tail lacks, and the tail over the density of y."""
+        log_tail = log_ndtr(-jnp.abs(gamma_normal_score(jnp.exp(y), a)))
+        return target - log_tail, jnp.exp(log_tail - _log_density(a, y))
+
+    def nearer(_: jax.Array, y: jax.Array) -> jax.Array:
+        gap, ratio = gap_and_ratio(y, held(target), held(a))
+        return y + jnp.where(left, gap * ratio, jnp.log1p(jnp.maximum(-gap * ratio, -0.5)))
+
+    start = log_gamma_quantile(jnp.where(left, -edge, edge), held(a))
+    y = jax.lax.fori_loop(0, 9, nearer, start)
+    # A step of high order from the solution does not move it, and has its derivatives.
+    gap, ratio = gap_and_ratio(y, target, a)
+    slope = a * jnp.expm1(y - jnp.log(a))
+    step = last_step(gap, ratio, jnp.where(left, -slope, slope), jnp.exp(y))
+    y = jnp.where(left, y - step, y + step)
+    return jnp.where(tiny, lowest, y)
+
+
+def _at_any(
+    transform: Callable[[jax.Array], jax.Array],
+    beyond: Callable[[jax.Array], jax.Array],
+    eps: jax.Array,
+) -> jax.Array:
+    """transform(eps), and beyond(eps) for finite noise that no generator draws.
+
+    An icdf may be asked for it. `beyond` takes many times as long, and runs where there is any.
+    """
+    inside = (jnp.abs(eps) <= by_dtype(eps, 5.5, 8.0)) | ~jnp.isfinite(eps)
+    near = transform(jnp.where(inside, eps, 0.0))
+
+    def both() -> jax.Array:
+        return jnp.where(inside, near, beyond(jnp.where(inside, 6.0, eps)))
+
+    return jax.lax.cond(jnp.all(inside), lambda: near, both)
+
+
 def _log_or(value: jax.Array, far: jax.Array) -> jax.Array:
     """log(value), or `far`, the same from the parts of value, where value underflows."""
     under = value < float(jnp.finfo(value.dtype).tiny)
@@ -150,6 +209,12 @@ class Gamma(Distribution):
     def _transform(self, eps: jax.Array) -> jax.Array:
         return gamma_quantile(eps, self.concentration) / self.rate
 
+    def _at_any(self, eps: jax.Array) -> jax.Array:
+        def beyond(eps: jax.Array) -> jax.Array:
+            return jnp.exp(_log_beyond(eps, self.concentration)) / self.rate
+
+        return _at_any(self._transform, beyond, eps)
+
     def _inverse(self, z: jax.Array) -> jax.Array:
         return gamma_normal_score(self.rate * z, self.concentration)
 
@@ -178,10 +243,10 @@ class Gamma(Distribution):
         return _upper(self.concentration, self.rate * x)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._transform(ndtri(u)), u)
+        return _on_unit_interval(lambda u: self._at_any(ndtri(u)), u)
 
     def _isf(self, u: jax.Array) -> jax.Array:
-        return self._transform(-ndtri(u))
+        return self._at_any(-ndtri(u))
 
     def _entropy(self) -> jax.Array:
         return _entropy_of_log(self.concentration) + self._mean_log()
@@ -232,6 +297,12 @@ class ExpGamma(Distribution):
     def _transform(self, eps: jax.Array) -> jax.Array:
         return log_gamma_quantile(eps, self.concentration) - jnp.log(self.rate)
 
+    def _at_any(self, eps: jax.Array) -> jax.Array:
+        def beyond(eps: jax.Array) -> jax.Array:
+            return _log_beyond(eps, self.concentration) - jnp.log(self.rate)
+
+        return _at_any(self._transform, beyond, eps)
+
     def _inverse(self, z: jax.Array) -> jax.Array:
         return _score_of_log(self.concentration, z + jnp.log(self.rate))
 
@@ -245,10 +316,10 @@ class ExpGamma(Distribution):
         return jax.scipy.special.ndtr(-self._inverse(x))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._transform(ndtri(u)), u)
+        return _on_unit_interval(lambda u: self._at_any(ndtri(u)), u)
 
     def _isf(self, u: jax.Array) -> jax.Array:
-        return self._transform(-ndtri(u))
+        return self._at_any(-ndtri(u))
 
     def _entropy(self) -> jax.Array:
         return _entropy_of_log(self.concentration) + 0 * self.rate
@@ -297,6 +368,12 @@ class InverseGamma(Distribution):
     def _transform(self, eps: jax.Array) -> jax.Array:
         return self.rate * jnp.exp(-log_gamma_quantile(-eps, self.concentration))
 
+    def _at_any(self, eps: jax.Array) -> jax.Array:
+        def beyond(eps: jax.Array) -> jax.Array:
+            return self.rate * jnp.exp(-_log_beyond(-eps, self.concentration))
+
+        return _at_any(self._transform, beyond, eps)
+
     def _inverse(self, z: jax.Array) -> jax.Array:
         return -_score_of_log(self.concentration, self._log_inverse(z))
 
@@ -323,10 +400,10 @@ class InverseGamma(Distribution):
         return jnp.where(outside, 1.0 + 0.0 * self.concentration, inside)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._transform(ndtri(u)), u)
+        return _on_unit_interval(lambda u: self._at_any(ndtri(u)), u)
 
     def _isf(self, u: jax.Array) -> jax.Array:
-        return self._transform(-ndtri(u))
+        return self._at_any(-ndtri(u))
 
     def _entropy(self) -> jax.Array:
         a = self.concentration
@@ -436,6 +513,12 @@ class Chi(Distribution):
     def _transform(self, eps: jax.Array) -> jax.Array:
         return math.sqrt(2) * jnp.exp(0.5 * log_gamma_quantile(eps, 0.5 * self.df))
 
+    def _at_any(self, eps: jax.Array) -> jax.Array:
+        def beyond(eps: jax.Array) -> jax.Array:
+            return math.sqrt(2) * jnp.exp(0.5 * _log_beyond(eps, 0.5 * self.df))
+
+        return _at_any(self._transform, beyond, eps)
+
     def _log_of_half_square(self, z: jax.Array) -> jax.Array:
         return 2 * jnp.log(z) - math.log(2)
 
@@ -456,10 +539,10 @@ class Chi(Distribution):
         return _upper(0.5 * self.df, 0.5 * jnp.maximum(x, 0) ** 2)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._transform(ndtri(u)), u)
+        return _on_unit_interval(lambda u: self._at_any(ndtri(u)), u)
 
     def _isf(self, u: jax.Array) -> jax.Array:
-        return self._transform(-ndtri(u))
+        return self._at_any(-ndtri(u))
 
     def _entropy(self) -> jax.Array:
         # log z = (y + log 2) / 2: E log z from the logarithm of the slope dz/dy = z / 2.

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
+from repara.distributions.gamma import _at_any, _log_beyond
 from repara.distributions.location_scale import _on_unit_interval
 from repara.special import generalized_normal_normal_score, generalized_normal_quantile, ndtri
 
@@ -75,11 +76,19 @@ class GeneralizedNormal(Distribution):
     def _sf(self, x: jax.Array) -> jax.Array:
         return ndtr(-self._inverse(x))
 
+    def _at_any(self, eps: jax.Array) -> jax.Array:
+        def beyond(eps: jax.Array) -> jax.Array:
+            # |t|^power is a gamma variable, of whose upper tail each side has half
+            size = jnp.exp(_log_beyond(jnp.abs(eps), 1 / self.power, folds=2) / self.power)
+            return self.loc + self.scale * jnp.where(eps < 0, -size, size)
+
+        return _at_any(self._transform, beyond, eps)
+
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._transform(ndtri(u)), u)
+        return _on_unit_interval(lambda u: self._at_any(ndtri(u)), u)
 
     def _isf(self, u: jax.Array) -> jax.Array:
-        return self._transform(-ndtri(u))
+        return self._at_any(-ndtri(u))
 
     def _entropy(self) -> jax.Array:
         return 1 / self.power - self._log_peak()

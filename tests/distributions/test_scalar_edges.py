@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 import scipy.special
@@ -47,6 +48,64 @@ def test_gamma_of_small_concentration(a):
     y, slope = value_and_slope(lambda a: rp.ExpGamma(a, 1.0), a, EPS)
     np.testing.assert_allclose(y[near], log_z[near], rtol=1e-5, atol=2e-3)
     np.testing.assert_allclose(slope[near], by_log[near], rtol=2e-3)
+
+
+FAR = {"float32": [1e-37, 1e-20, 1e-9, 1e-3], "float64": [1e-300, 1e-60, 1e-18, 1e-3]}
+
+
+def _log_tail_and_slope(a, z, upper):
+    """The logarithm of a tail of a standard gamma variable; dz/da at constant probability."""
+
+    def log_tail(a, z):
+        ends = (z, mpmath.inf) if upper else (0, z)
+        return mpmath.log(mpmath.gammainc(a, *ends, regularized=True))
+
+    with mpmath.workdps(40):
+        value = log_tail(a, mpmath.mpf(z))
+        by_a = mpmath.diff(lambda a: log_tail(a, mpmath.mpf(z)), a)
+        log_density = (a - 1) * mpmath.log(z) - z - mpmath.loggamma(a)
+        by_z = mpmath.exp(log_density - value) * (-1 if upper else 1)
+        return float(value), float(-by_a / by_z)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("side", ["_icdf", "_isf"])
+@pytest.mark.parametrize("a", [1.5, 300.0])
+def test_gamma_quantiles_of_what_no_generator_draws(a, side, dtype):
+    """Out to the smallest probabilities, beside noise of the usual range."""
+
+    def quantile(a, u):
+        return getattr(rp.Gamma(a, 1.0), side)(u)
+
+    with jax.enable_x64(dtype == "float64"):
+        u = np.array(FAR[dtype], dtype)
+        program = jax.jit(jax.vmap(jax.value_and_grad(quantile), (None, 0)))
+        z, slope = (np.asarray(v, "float64") for v in program(np.array(a, dtype), u))
+    exact = np.array([_log_tail_and_slope(a, x, side == "_isf") for x in z])
+    # The last is in the range of the fits, which are good to 1e-11.
+    rounding = 32 * np.finfo(dtype).eps
+    tolerance = np.where(u < 1e-4, rounding, max(rounding, 2e-11))
+    # an error of a few roundings of z moves the logarithm of its tail by the slope of that
+    condition = np.maximum(np.abs(np.log(u)), a)
+    assert np.all(np.abs(exact[:, 0] - np.log(u)) < tolerance * condition)
+    np.testing.assert_allclose(slope, exact[:, 1], rtol=3e-5 if dtype == "float32" else 2e-11)
+
+
+def test_quantiles_of_what_no_generator_draws_of_the_kin_of_gamma():
+    u, a = 1e-35, 0.02
+    log_z = (np.log(u) + scipy.special.gammaln(1 + a)) / a
+    by_a = -log_z / a + scipy.special.digamma(1 + a) / a
+    z, slope = jax.value_and_grad(lambda a: rp.ExpGamma(a, 1.0).icdf(u))(a)
+    np.testing.assert_allclose([z, slope], [log_z, by_a], rtol=2e-5)
+    z = rp.InverseGamma(3.0, 2.0)._isf(u)
+    np.testing.assert_allclose(z, scipy.stats.invgamma.isf(u, 3.0, scale=2.0), rtol=2e-6)
+    np.testing.assert_allclose(rp.Chi(3.0)._isf(u), scipy.stats.chi.isf(u, 3.0), rtol=2e-6)
+    np.testing.assert_allclose(rp.Chi2(3.0).icdf(u), scipy.stats.chi2.ppf(u, 3.0), rtol=2e-5)
+    for power in (0.5, 1.5, 8.0):
+        q = rp.GeneralizedNormal(1.0, 2.0, power)
+        exact = scipy.stats.gennorm.ppf(u, power, 1.0, 2.0)
+        np.testing.assert_allclose(q.icdf(u), exact, rtol=5e-6)
+        np.testing.assert_allclose(q._isf(u), 2.0 - exact, rtol=5e-6)
 
 
 def test_inverse_gamma_of_small_concentration():

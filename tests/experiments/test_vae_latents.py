@@ -36,7 +36,9 @@ _RUNS = {
     "learnt_flow": {"prior": "flow", "posterior": "multivariate_normal", **_MC},
     "two_layers": {"stochastic_layers": 2, "objective": "iwae", "num_samples": 2},
     "autoregressive": {"stochastic_layers": 2, "prior": "autoregressive", **_MC},
-    # Two epochs of it, at the default rate, learn less than the noise of one evaluation.
+    # Two epochs of these, at the default rate, learn less than the noise of one evaluation.
+    "vimco": {"posterior": "bernoulli", "latent_dim": 8, "objective": "vimco", "num_samples": 4,
+              "learning_rate": 1e-2, "epochs": 10},
     "categorical": {"posterior": "categorical", "estimator": "rebar", "architecture": "conv",
                     "channels": 2, "learning_rate": 1e-2, "epochs": 10},
 }  # fmt: skip

@@ -29,12 +29,11 @@ def compiled(
     Returns:
       Name -> compiled function.
     """
-
-    def one(function: Callable[..., Any]) -> Callable[..., Any]:
-        return jax.jit(function).lower(*arguments).compile()
-
+    # Traced here, as a context of the caller's would not reach other threads.
+    lowered = {name: jax.jit(function).lower(*arguments) for name, function in functions.items()}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(functions, pool.map(one, functions.values()), strict=True))
+        programs = pool.map(lambda program: program.compile(), lowered.values())
+        return dict(zip(lowered, programs, strict=True))
 
 
 def learning_curve(

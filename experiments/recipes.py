@@ -32,7 +32,7 @@ class Recipe(NamedTuple):
 _FAST = {
     "batch_size": 500,
     "optimizer": "muon",
-    "learning_rate": 1e-2,
+    "learning_rate": 7e-3,
     "schedule": "trapezoid",
     "average_decay": 0.999,
 }
@@ -62,7 +62,7 @@ _DAVIDSON = {
     "latent_dim": 10,
     "objective": "elbo",
     **_FAST,
-    "epochs": 100,
+    "epochs": 300,
     "beta_warmup_epochs": 10.0,
     "num_eval_samples": 500,
     "eval_every": 10,
@@ -105,6 +105,8 @@ _FREY = {
     "batch_size": 100,
     "schedule": "cosine",
     "epochs": 500,
+    # Without it most of 200 latents are given up at once, and stay so.
+    "beta_warmup_epochs": 100.0,
     "eval_every": 10,
     "checkpoint_every": 50,
 }
@@ -137,7 +139,7 @@ RECIPES: dict[str, Recipe] = {
             "objective": "iwae",
             "gradient": "dreg",
             "num_samples": 5,
-            "epochs": 200,
+            "epochs": 215,
         },
         85.54,
         _BURDA_TABLE,

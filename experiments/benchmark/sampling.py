@@ -147,6 +147,15 @@ FAMILIES = {
 }
 
 
+# The others, and the module that must be installed.
+LIBRARIES = {
+    "torch": "torch",
+    "jax.random": None,
+    "tfp": "tensorflow_probability",
+    "numpyro": "numpyro",
+}
+
+
 class Result(NamedTuple):
     """One line of the table; times in seconds, memory in arrays of the sample's size."""
 
@@ -326,6 +335,18 @@ class Config:
     repeats: int = option(7, "calls timed, after one that is not", low=1)
     dtype: str = option("both", "of parameters", choices=("float32", "float64", "both"))
     families: str = option("all", f"comma-separated, of {', '.join(FAMILIES)}; or all")
+    libraries: str = option(
+        "all", f"beside ours, comma-separated, of {', '.join(LIBRARIES)}; or all installed"
+    )
+
+
+def _chosen(flag: str, text: str, known: list[str]) -> list[str]:
+    """The names in a flag's comma-separated list, all of which must be known."""
+    names = known if text == "all" else text.split(",")
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"--{flag}={name}: must be all, or of {', '.join(known)}")
+    return names
 
 
 def run(config: Config) -> list[Result]:
@@ -338,19 +359,15 @@ def run(config: Config) -> list[Result]:
       A result for each family, dtype, library and kind of work.
 
     Raises:
-      ConfigError: an unknown family.
+      ConfigError: an unknown family or library, or one that is not installed.
     """
-    families = list(FAMILIES) if config.families == "all" else config.families.split(",")
-    for name in families:
-        if name not in FAMILIES:
-            raise ConfigError(f"--families={name}: must be all, or of {', '.join(FAMILIES)}")
+    families = _chosen("families", config.families, list(FAMILIES))
+    installed = [x for x, m in LIBRARIES.items() if m is None or importlib.util.find_spec(m)]
+    libraries = ["ours", *_chosen("libraries", config.libraries, installed)]
     if config.platform != "default":
         jax.config.update("jax_platforms", config.platform)
-    modules = {"torch": "torch", "tfp": "tensorflow_probability", "numpyro": "numpyro"}
-    wanted = ["ours", "torch", "jax.random", "tfp", "numpyro"]
-    found = [x for x in wanted if x not in modules or importlib.util.find_spec(modules[x])]
     dtypes = ["float32", "float64"] if config.dtype == "both" else [config.dtype]
-    results = time_all(families, found, dtypes, config.samples, config.repeats)
+    results = time_all(families, libraries, dtypes, config.samples, config.repeats)
     text = table(results)
     print(f"\n{machine()}; {config.samples} samples, medians of {config.repeats}\n\n{text}")
     if config.output:

@@ -49,3 +49,9 @@ def test_table_and_files(tmp_path, monkeypatch):
 def test_an_unknown_family_is_named():
     with pytest.raises(ConfigError, match="--families=Gama: must be all, or of Gamma"):
         sampling.run(sampling.Config(families="Gama"))
+
+
+def test_a_library_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setattr(sampling.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"--libraries=torch: must be all, or of jax\.random"):
+        sampling.run(sampling.Config(families="Normal", libraries="torch"))

@@ -66,7 +66,7 @@ class _Size:
 
 
 _FULL = _Size(500_000, 13, 61, 200, 10, 4000, 10, 200, 7, 2000, 5, 10_000)
-_QUICK = _Size(50_000, 3, 61, 10, 3, 400, 2, 40, 3, 100, 4, 1000)
+_QUICK = _Size(50_000, 3, 13, 4, 3, 400, 2, 40, 3, 100, 4, 1000)
 _PARTS = {"functions": 9, "logistic": len(logistic.ESTIMATORS),
           "discrete": len(discrete.ESTIMATORS) + 1}  # fmt: skip
 

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 
 import repara as rp
-from experiments.gradient_variance.programs import compiled, learning_curve
+from experiments.gradient_variance.seeds import learning_curve
 from repara import estimators as est
 
 __all__ = ["ESTIMATORS", "TABLE_LOGIT", "study", "temperatures"]
@@ -197,18 +197,17 @@ def study(
     table: list[dict] = []
     train_key, tune_key, table_key = jax.random.split(key, 3)
     logit = jnp.asarray(TABLE_LOGIT)
-    train_keys = jax.random.split(train_key, num_seeds)
-    functions = {
-        name: jax.vmap(functools.partial(_train, name, steps=steps, every=every, repeats=repeats))
-        for name in ESTIMATORS
-    }
-    trainings = compiled(functions, train_keys)
-    tuners = compiled({n: functools.partial(_tuned, n) for n in _TRAINED}, tune_key)
     for name in ESTIMATORS:
-        curve, _ = learning_curve(trainings[name], train_keys, name, every)
+        curve, _ = learning_curve(
+            functools.partial(_train, name, steps=steps, every=every, repeats=repeats),
+            jax.random.split(train_key, num_seeds), name, every,
+        )  # fmt: skip
         curves += curve
         surrogate = ESTIMATORS[name]()
-        learnt = tuners[name](tune_key) if name in tuners else _initial(tune_key)
+        if name in _TRAINED:
+            learnt = jax.jit(lambda k, n=name: _tuned(n, k))(tune_key)
+        else:
+            learnt = _initial(tune_key)
         report = est.variance(
             lambda logit, k, n, s=surrogate, x=learnt: s({"logit": logit, "learnt": x}, k, n),
             logit, table_key, _SAMPLES, 50 * repeats, truth=_truth(logit),
@@ -240,22 +239,19 @@ def temperatures(
     rows, samples = [], 1000
     logit = jnp.asarray(TABLE_LOGIT)
     truth = _truth(logit)
+    for name, make in _RELAXED.items():
 
-    def gradients(
-        make: Callable[..., est.Surrogate], temperature: jax.Array, keys: jax.Array
-    ) -> jax.Array:
-        surrogate = make(temperature)
+        @jax.jit
+        def gradients(temperature: jax.Array, keys: jax.Array, make: Any = make) -> jax.Array:
+            surrogate = make(temperature)
 
-        def gradient(key: jax.Array) -> jax.Array:
-            return jax.grad(lambda x: jnp.mean(surrogate({"logit": x}, key, samples)))(logit)
+            def gradient(key: jax.Array) -> jax.Array:
+                return jax.grad(lambda x: jnp.mean(surrogate({"logit": x}, key, samples)))(logit)
 
-        return jax.lax.map(gradient, keys, batch_size=16)
+            return jax.lax.map(gradient, keys, batch_size=16)
 
-    keys = jax.random.split(key, repeats)
-    programs = {name: functools.partial(gradients, make) for name, make in _RELAXED.items()}
-    for name, program in compiled(programs, jnp.float32(0.5), keys).items():
         for temperature in np.geomspace(0.05, 1.0, num_points):
-            g = program(jnp.float32(temperature), keys)
+            g = gradients(jnp.float32(temperature), jax.random.split(key, repeats))
             each = np.asarray(g, np.float64) / float(truth)
             rows.append({
                 "estimator": name, "temperature": float(temperature),

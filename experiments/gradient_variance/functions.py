@@ -5,7 +5,6 @@
 after Mohamed et al. (2020), "Monte Carlo gradient estimation in machine learning", section 3.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 
 import repara as rp
-from experiments.gradient_variance.programs import compiled
 from repara.estimators import measure_valued, pathwise, score_function
 
 __all__ = ["ESTIMATORS", "FUNCTIONS", "exact_curves", "exact_variance", "measured_variance",
@@ -111,30 +109,41 @@ def _variance(values: np.ndarray, weights: np.ndarray) -> float:
 
 
 def measured_variance(
-    function: str, estimator: str, k: jax.Array, keys: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+    function: str, estimator: str, ks: np.ndarray, key: jax.Array, repeats: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The variance of single estimates, and its standard error.
 
     Args:
       function: a key of `FUNCTIONS`.
       estimator: a key of `ESTIMATORS`.
-      k: the function's parameter, a scalar.
-      keys: typed keys, one an estimate.
+      ks: the function's parameters, [n].
+      key: a typed key; consumed.
+      repeats: estimates for each of them.
 
     Returns:
-      The variances in location and scale and their standard errors, each [2].
+      The variances in location and scale and their standard errors, each [n, 2].
     """
-    surrogate = ESTIMATORS[estimator](
-        lambda x: FUNCTIONS[function](x, k, jnp), lambda p: rp.Normal(p[0], p[1])
+    params = jnp.array([LOC, SCALE])
+
+    @jax.jit
+    def moments(k: jax.Array, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
+        surrogate = ESTIMATORS[estimator](
+            lambda x: FUNCTIONS[function](x, k, jnp), lambda p: rp.Normal(p[0], p[1])
+        )
+
+        def gradient(key: jax.Array) -> jax.Array:
+            return jax.grad(lambda p: surrogate(p, key, 1)[0])(params)
+
+        g = jax.lax.map(gradient, keys, batch_size=min(_CHUNK, repeats))
+        centred = g - jnp.mean(g, axis=0)[None]
+        return jnp.mean(centred**2, axis=0), jnp.mean(centred**4, axis=0)
+
+    keys = jax.random.split(key, repeats)
+    second, fourth = (
+        np.asarray(x, np.float64)
+        for x in zip(*(moments(jnp.float32(k), keys) for k in ks), strict=True)
     )
-
-    def gradient(key: jax.Array) -> jax.Array:
-        return jax.grad(lambda p: surrogate(p, key, 1)[0])(jnp.array([LOC, SCALE]))
-
-    g = jax.lax.map(gradient, keys, batch_size=min(_CHUNK, len(keys)))
-    centred = g - jnp.mean(g, axis=0)[None]
-    second, fourth = jnp.mean(centred**2, axis=0), jnp.mean(centred**4, axis=0)
-    return second, jnp.sqrt(jnp.maximum(fourth - second**2, 0) / len(keys))
+    return second, np.sqrt(np.maximum(fourth - second**2, 0) / repeats)
 
 
 def study(key: jax.Array, repeats: int, num_points: int, tick: Callable[[str], None]) -> list[dict]:
@@ -150,26 +159,18 @@ def study(key: jax.Array, repeats: int, num_points: int, tick: Callable[[str], N
       One row a function, estimator, k and parameter: exact and measured variance and its error.
     """
     rows = []
-    keys = jax.random.split(key, repeats)
-    programs = compiled(
-        {
-            (function, estimator): functools.partial(measured_variance, function, estimator)
-            for function in FUNCTIONS
-            for estimator in ESTIMATORS
-        },
-        jnp.float32(1.0), keys,
-    )  # fmt: skip
-    for (function, estimator), program in programs.items():
+    for function in FUNCTIONS:
         grid = _GRIDS[function]
         ks = grid[np.round(np.linspace(0, len(grid) - 1, num_points)).astype(int)]
-        for k in ks:
-            exact = exact_variance(function, estimator, float(k))
-            measured, error = program(jnp.float32(k), keys)
-            for j, parameter in enumerate(("loc", "scale")):
-                rows.append({
-                    "function": function, "estimator": estimator, "k": float(k),
-                    "parameter": parameter, "exact": float(exact[j]),
-                    "measured": float(measured[j]), "stderr": float(error[j]),
-                })  # fmt: skip
-        tick(f"{function} {estimator}")
+        for estimator in ESTIMATORS:
+            measured, error = measured_variance(function, estimator, ks, key, repeats)
+            for i, k in enumerate(ks):
+                exact = exact_variance(function, estimator, float(k))
+                for j, parameter in enumerate(("loc", "scale")):
+                    rows.append({
+                        "function": function, "estimator": estimator, "k": float(k),
+                        "parameter": parameter, "exact": float(exact[j]),
+                        "measured": float(measured[i, j]), "stderr": float(error[i, j]),
+                    })  # fmt: skip
+            tick(f"{function} {estimator}")
     return rows

@@ -16,7 +16,7 @@ import numpy as np
 import optax
 
 import repara as rp
-from experiments.gradient_variance.programs import compiled, learning_curve
+from experiments.gradient_variance.seeds import learning_curve
 from repara.estimators import Surrogate, delta_method, measure_valued, pathwise, score_function
 from repara.special.elementary import softplus
 
@@ -139,15 +139,11 @@ def study(
     data = load()
     rows: list[dict] = []
     table: list[dict] = []
-    keys = jax.random.split(key, num_seeds)
-    trainings = {
-        estimator: jax.vmap(
-            functools.partial(_train, estimator, data, steps=steps, every=every, repeats=repeats)
-        )
-        for estimator in ESTIMATORS
-    }
-    for estimator, training in compiled(trainings, keys).items():
-        curve, seconds = learning_curve(training, keys, estimator, every)
+    for estimator in ESTIMATORS:
+        curve, seconds = learning_curve(
+            functools.partial(_train, estimator, data, steps=steps, every=every, repeats=repeats),
+            jax.random.split(key, num_seeds), estimator, every,
+        )  # fmt: skip
         rows += curve
         seconds /= num_seeds * len(curve) * (repeats + every)  # of one gradient
         total = rows[-1]["variance_loc"] + rows[-1]["variance_log_scale"]

@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 
 import repara as rp
-from experiments.gradient_variance.programs import compiled
 from repara import objectives
 
 __all__ = ["GRADIENTS", "slopes", "study"]
@@ -69,13 +68,10 @@ def study(
       One row a K and gradient: the ratio, averaged over coordinates, and its standard error.
     """
     rows = []
-    counts = {4**p: max(500, min(repeats, 64 * repeats // 4**p)) for p in range(log4_samples + 1)}
-    programs = {
-        k: functools.partial(_gradients, num_samples=k, repeats=count)
-        for k, count in counts.items()
-    }
-    for k, program in compiled(programs, key).items():
-        count = counts[k]
+    for power in range(log4_samples + 1):
+        k = 4**power
+        count = max(500, min(repeats, 64 * repeats // k))
+        program = jax.jit(functools.partial(_gradients, num_samples=k, repeats=count))
         g = {name: np.asarray(x, np.float64) for name, x in program(key).items()}
         mean = np.abs(g["dreg"].mean(axis=0))
         error = g["dreg"].std(axis=0, ddof=1) / np.sqrt(count)

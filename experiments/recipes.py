@@ -128,7 +128,7 @@ RECIPES: dict[str, Recipe] = {
             **_BURDA,
             "objective": "elbo_monte_carlo",
             "gradient": "stl",
-            "epochs": 136,
+            "epochs": 120,
         },
         86.76,
         _BURDA_TABLE,

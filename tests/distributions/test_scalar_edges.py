@@ -85,10 +85,11 @@ def test_gamma_quantiles_of_what_no_generator_draws(a, side, dtype):
     # The last is in the range of the fits, which are good to 1e-11.
     rounding = 32 * np.finfo(dtype).eps
     tolerance = np.where(u < 1e-4, rounding, max(rounding, 2e-11))
-    # an error of a few roundings of z moves the logarithm of its tail by the slope of that
+    # An error of a few roundings of z moves the logarithm of its tail by the slope of that; and
+    # the derivatives are of that logarithm.
     condition = np.maximum(np.abs(np.log(u)), a)
     assert np.all(np.abs(exact[:, 0] - np.log(u)) < tolerance * condition)
-    np.testing.assert_allclose(slope, exact[:, 1], rtol=3e-5 if dtype == "float32" else 2e-11)
+    assert np.all(np.abs(slope / exact[:, 1] - 1) < tolerance * condition)
 
 
 def test_quantiles_of_what_no_generator_draws_of_the_kin_of_gamma():

@@ -149,6 +149,11 @@ def _at_any(
     return jax.lax.cond(jnp.all(inside), lambda: near, both)
 
 
+def _log_at_any(eps: jax.Array, a: jax.Array) -> jax.Array:
+    """log_gamma_quantile(eps, a) for any noise."""
+    return _at_any(lambda e: log_gamma_quantile(e, a), lambda e: _log_beyond(e, a), eps)
+
+
 def _log_or(value: jax.Array, far: jax.Array) -> jax.Array:
     """log(value), or `far`, the same from the parts of value, where value underflows."""
     under = value < float(jnp.finfo(value.dtype).tiny)
@@ -298,10 +303,7 @@ class ExpGamma(Distribution):
         return log_gamma_quantile(eps, self.concentration) - jnp.log(self.rate)
 
     def _at_any(self, eps: jax.Array) -> jax.Array:
-        def beyond(eps: jax.Array) -> jax.Array:
-            return _log_beyond(eps, self.concentration) - jnp.log(self.rate)
-
-        return _at_any(self._transform, beyond, eps)
+        return _log_at_any(eps, self.concentration) - jnp.log(self.rate)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return _score_of_log(self.concentration, z + jnp.log(self.rate))
@@ -369,10 +371,7 @@ class InverseGamma(Distribution):
         return self.rate * jnp.exp(-log_gamma_quantile(-eps, self.concentration))
 
     def _at_any(self, eps: jax.Array) -> jax.Array:
-        def beyond(eps: jax.Array) -> jax.Array:
-            return self.rate * jnp.exp(-_log_beyond(-eps, self.concentration))
-
-        return _at_any(self._transform, beyond, eps)
+        return self.rate * jnp.exp(-_log_at_any(-eps, self.concentration))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return -_score_of_log(self.concentration, self._log_inverse(z))
@@ -514,10 +513,7 @@ class Chi(Distribution):
         return math.sqrt(2) * jnp.exp(0.5 * log_gamma_quantile(eps, 0.5 * self.df))
 
     def _at_any(self, eps: jax.Array) -> jax.Array:
-        def beyond(eps: jax.Array) -> jax.Array:
-            return math.sqrt(2) * jnp.exp(0.5 * _log_beyond(eps, 0.5 * self.df))
-
-        return _at_any(self._transform, beyond, eps)
+        return math.sqrt(2) * jnp.exp(0.5 * _log_at_any(eps, 0.5 * self.df))
 
     def _log_of_half_square(self, z: jax.Array) -> jax.Array:
         return 2 * jnp.log(z) - math.log(2)

@@ -19,8 +19,11 @@ from typing import Literal, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.scipy.special import ndtri
 from jax.typing import DTypeLike
+
+from repara._bits import FEW, apart, bits
 
 Marginal = Literal["normal", "uniform"]
 Shape = Sequence[int]
@@ -73,10 +76,33 @@ def _describe(value: object) -> str:
 def _open_uniform(key: jax.Array, shape: Shape, dtype: DTypeLike) -> jax.Array:
     """Uniforms on the grid (k + 1/2) / 2^m: never 0 or 1, and 1 - u is exact and on the grid."""
     # m leaves one bit of the significand for the half.
-    bits = jnp.finfo(dtype).nmant
-    word = jnp.dtype(f"uint{jnp.finfo(dtype).bits}")
-    k = jax.random.bits(key, tuple(shape), word) >> (jnp.iinfo(word).bits - bits)
-    return (k.astype(dtype) + 0.5) * 2.0**-bits
+    m = jnp.finfo(dtype).nmant
+    k = bits(key, shape, _word(dtype)) >> (jnp.finfo(dtype).bits - m)
+    return (k.astype(dtype) + 0.5) * 2.0**-m
+
+
+def _standard_normal(key: jax.Array, shape: Shape, dtype: DTypeLike) -> jax.Array:
+    """What `jax.random.normal` draws: sqrt(2) erfinv(u), u uniform in (-1, 1)."""
+    if math.prod(shape) < FEW:
+        return jax.random.normal(key, tuple(shape), dtype)
+
+    def normal(words: jax.Array) -> jax.Array:
+        info = jnp.finfo(dtype)
+        one = jnp.ones((), dtype)
+        # The random bits become a significand: a number in [1, 2).
+        significand = words >> (info.bits - info.nmant)
+        two = lax.bitcast_convert_type(
+            significand | lax.bitcast_convert_type(one, words.dtype), dtype
+        )
+        low = jnp.nextafter(-one, jnp.zeros((), dtype))
+        u = jnp.maximum((two - one) * (one - low) + low, low)
+        return jnp.asarray(math.sqrt(2), dtype) * lax.erf_inv(u)
+
+    return apart(normal, bits(key, shape, _word(dtype)))
+
+
+def _word(dtype: DTypeLike) -> jnp.dtype:
+    return jnp.dtype(f"uint{jnp.finfo(dtype).bits}")
 
 
 def _from_uniform(u: jax.Array, marginal: Marginal) -> jax.Array:
@@ -108,7 +134,7 @@ def iid(
     check_key(key)
     full = (*shape, *noise_shape)
     if marginal == "normal":
-        return jax.random.normal(key, full, dtype)
+        return _standard_normal(key, full, dtype)
     return _open_uniform(key, full, dtype)
 
 

@@ -10,6 +10,7 @@ import scipy.stats
 from scipy.stats import qmc
 
 from repara import noise
+from repara._bits import bits
 
 SOURCES = [noise.iid, noise.antithetic, noise.stratified, noise.sobol]
 every_source = pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.__name__)
@@ -181,3 +182,29 @@ def test_keys_are_typed(source, key, message):
 def test_one_key(source):
     with pytest.raises(TypeError, match=r"shape \(3,\).*jax\.vmap"):
         source(jax.random.split(jax.random.key(0), 3), (2,), (), "normal", "float32")
+
+
+@pytest.mark.parametrize("shape", [(0,), (3,), (4096,), (17, 400)])
+def test_iid_is_what_jax_random_draws(shape, dtype):
+    """Bit for bit, however it is computed; also under vmap and with another kind of key."""
+    word = jnp.dtype(f"uint{jnp.finfo(dtype).bits}")
+    for impl in ("threefry2x32", "rbg"):
+        keys = jax.random.split(jax.random.key(9, impl=impl), 3)
+        ours = jax.jit(lambda k: bits(k, shape, word))(keys[0])
+        np.testing.assert_array_equal(ours, jax.random.bits(keys[0], shape, word))
+        eps = draw(noise.iid, keys[0], shape, (), "normal", dtype)
+        np.testing.assert_allclose(
+            eps, jax.random.normal(keys[0], shape, dtype), rtol=4 * jnp.finfo(dtype).eps
+        )
+        many = jax.jit(jax.vmap(lambda k: bits(k, shape, word)))(keys)
+        np.testing.assert_array_equal(
+            many, jax.jit(jax.vmap(lambda k: jax.random.bits(k, shape, word)))(keys)
+        )
+
+
+def test_bits_follow_the_older_way_to_count():
+    key = jax.random.key(10)
+    with jax.threefry_partitionable(False):
+        np.testing.assert_array_equal(
+            bits(key, (5000,), jnp.uint32), jax.random.bits(key, (5000,), jnp.uint32)
+        )

@@ -23,16 +23,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+import repara as rp
 from experiments.configuration import ConfigError, option
 from experiments.run_directory import write_atomically
 from repara import plotting
-from repara.special import (
-    beta_quantile,
-    gamma_quantile,
-    log_gamma_quantile,
-    student_t_quantile,
-    von_mises_quantile,
-)
 
 Sampler = Callable[..., Any]
 
@@ -57,22 +51,6 @@ class Family(NamedTuple):
     numpyro: Sampler | None
     torch: str
     no_gradient: tuple[str, ...] = ()
-
-
-def _normal(key: Array, x: Array) -> Array:
-    return jax.random.normal(key, x.shape, x.dtype)
-
-
-def _beta(key: Array, a: Array, b: Array) -> Array:
-    return beta_quantile(_normal(key, a), a, b)
-
-
-def _student_t(key: Array, df: Array) -> Array:
-    return student_t_quantile(_normal(key, df), df)
-
-
-def _von_mises(key: Array, concentration: Array) -> Array:
-    return von_mises_quantile(_normal(key, concentration), concentration)
 
 
 def _laplace(key: Array, loc: Array, scale: Array) -> Array:
@@ -120,31 +98,23 @@ def _family(
 
 SHAPES = (0.1, 10.0)
 FAMILIES = {
-    "Gamma": _family(
-        "Gamma", [SHAPES], lambda k, a: gamma_quantile(_normal(k, a), a), jax.random.gamma
-    ),
-    "Beta": _family("Beta", [SHAPES, SHAPES], _beta, jax.random.beta),
-    "Dirichlet": _family(
-        "Dirichlet",
-        [SHAPES],
-        lambda k, a: jax.nn.softmax(log_gamma_quantile(_normal(k, a), a)),
-        jax.random.dirichlet,
-        event=10,
-    ),
-    "StudentT": _family("StudentT", [(0.5, 50.0)], _student_t, jax.random.t),
+    "Gamma": _family("Gamma", [SHAPES], lambda k, a: rp.Gamma(a, 1.0).rsample(k), jax.random.gamma),
+    "Beta": _family("Beta", [SHAPES, SHAPES], lambda k, a, b: rp.Beta(a, b).rsample(k),
+                    jax.random.beta),
+    "Dirichlet": _family("Dirichlet", [SHAPES], lambda k, a: rp.Dirichlet(a).rsample(k),
+                         jax.random.dirichlet, event=10),
+    "StudentT": _family("StudentT", [(0.5, 50.0)],
+                        lambda k, df: rp.StudentT(df, 0.0, 1.0).rsample(k), jax.random.t),
     # The location is a mere shift: zero.
-    "VonMises": _family("VonMises", [SHAPES], _von_mises, None)._replace(
-        no_gradient=("torch", "numpyro")
-    ),
-    "Normal": _family(
-        "Normal",
-        [SHAPES, SHAPES],
-        lambda k, m, s: m + s * _normal(k, m),
-        lambda k, m, s: m + s * jax.random.normal(k, m.shape, m.dtype),
-    ),
-    "Laplace": _family("Laplace", [SHAPES, SHAPES], _laplace, _laplace),
-    "Gumbel": _family("Gumbel", [SHAPES, SHAPES], _gumbel, _gumbel),
-}
+    "VonMises": _family("VonMises", [SHAPES], lambda k, c: rp.VonMises(0.0, c).rsample(k),
+                        None)._replace(no_gradient=("torch", "numpyro")),
+    "Normal": _family("Normal", [SHAPES, SHAPES], lambda k, m, s: rp.Normal(m, s).rsample(k),
+                      lambda k, m, s: m + s * jax.random.normal(k, m.shape, m.dtype)),
+    "Laplace": _family("Laplace", [SHAPES, SHAPES], lambda k, m, s: rp.Laplace(m, s).rsample(k),
+                       _laplace),
+    "Gumbel": _family("Gumbel", [SHAPES, SHAPES], lambda k, m, s: rp.Gumbel(m, s).rsample(k),
+                      _gumbel),
+}  # fmt: skip
 
 
 # The others, and the module that must be installed.

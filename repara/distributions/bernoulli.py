@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, _as_shape
-from repara.noise import check_key
+from repara.noise import iid
 from repara.special.elementary import softplus
 
 __all__ = ["Bernoulli"]
@@ -60,11 +60,10 @@ class Bernoulli(Distribution):
         """
         if unsupported:
             raise TypeError(f"Bernoulli.sample takes no {', '.join(unsupported)}: it is discrete")
-        check_key(key)
         full = _as_shape(shape) + self.batch_shape
         q = self._ready(len(full))
         probs = q._probs()
-        u = jax.random.uniform(key, full, probs.dtype)
+        u = iid(key, full, (), "uniform", probs.dtype)
         draw = jnp.where(jnp.isnan(probs), jnp.nan, (u < probs).astype(probs.dtype))
         return jax.lax.stop_gradient(draw.astype(self.dtype))
 

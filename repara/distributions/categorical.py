@@ -11,6 +11,7 @@ from repara.distributions.base import Shape
 from repara.distributions.bernoulli import _entropy_of, _init_probs_or_logits, _log_or_inf
 from repara.distributions.constraints import Constraint
 from repara.distributions.discrete import Discrete
+from repara.noise import iid
 
 __all__ = ["Categorical", "OneHotCategorical"]
 
@@ -43,8 +44,8 @@ class _OverCategories(Discrete):
     def _index(self, key: jax.Array, shape: Shape) -> jax.Array:
         log_probs = self._log_probs()
         full = (*shape, log_probs.shape[-1])
-        gumbel = jax.random.gumbel(key, full, log_probs.dtype)
-        return jnp.argmax(log_probs + gumbel, axis=-1)
+        u = iid(key, full, (), "uniform", log_probs.dtype)
+        return jnp.argmax(log_probs - jnp.log(-jnp.log(u)), axis=-1)
 
     def _entropy(self) -> jax.Array:
         if self.probs is not None:

@@ -23,7 +23,7 @@ from jax import lax
 from jax.scipy.special import ndtri
 from jax.typing import DTypeLike
 
-from repara._bits import FEW, apart, bits
+from repara._bits import apart, bits
 
 Marginal = Literal["normal", "uniform"]
 Shape = Sequence[int]
@@ -83,8 +83,6 @@ def _open_uniform(key: jax.Array, shape: Shape, dtype: DTypeLike) -> jax.Array:
 
 def _standard_normal(key: jax.Array, shape: Shape, dtype: DTypeLike) -> jax.Array:
     """What `jax.random.normal` draws: sqrt(2) erfinv(u), u uniform in (-1, 1)."""
-    if math.prod(shape) < FEW:
-        return jax.random.normal(key, tuple(shape), dtype)
 
     def normal(words: jax.Array) -> jax.Array:
         info = jnp.finfo(dtype)
@@ -98,7 +96,8 @@ def _standard_normal(key: jax.Array, shape: Shape, dtype: DTypeLike) -> jax.Arra
         u = jnp.maximum((two - one) * (one - low) + low, low)
         return jnp.asarray(math.sqrt(2), dtype) * lax.erf_inv(u)
 
-    return apart(normal, bits(key, shape, _word(dtype)))
+    words = bits(key, shape, _word(dtype))
+    return apart(normal, words) if words.size else normal(words)
 
 
 def _word(dtype: DTypeLike) -> jnp.dtype:

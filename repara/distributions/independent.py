@@ -1,6 +1,7 @@
 """A batch of independent distributions read as one distribution over arrays."""
 
 import copy
+import math
 from typing import Any, ClassVar, Self
 
 import jax
@@ -98,7 +99,17 @@ class Independent(Distribution):
         return self.base._inverse(z)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
-        return self._sum(self.base._log_prob(z))
+        n, event = self.reinterpreted_batch_ndims, self.event_shape
+        parameters = {name: getattr(self.base, name) for name in self.base._children}
+        arrays = {name: x for name, x in parameters.items() if x is not None}
+        if n < 2 or not all(getattr(x, "ndim", -1) == z.ndim for x in arrays.values()):
+            return self._sum(self.base._log_prob(z))
+        # One axis instead of several: XLA on a CPU makes vectors along the last one alone, and that
+        # of a picture is short.
+        flat = copy.copy(self.base)
+        for name, x in arrays.items():
+            flat._set(name, _merged(x, event))
+        return jnp.sum(flat._log_prob(_merged(z, event)), axis=-1)
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
         z, log_prob = self.base._transform_and_log_prob(eps)
@@ -115,6 +126,14 @@ class Independent(Distribution):
 
     def _mode(self) -> jax.Array:
         return self.base._mode()
+
+
+def _merged(x: jax.Array, event: Shape) -> jax.Array:
+    """The last axes as one, unless x is the same along them."""
+    n = len(event)
+    if math.prod(x.shape[-n:]) > 1:
+        x = jnp.broadcast_to(x, (*x.shape[:-n], *event))
+    return x.reshape(*x.shape[:-n], -1)
 
 
 def _last(n: int) -> tuple[int, ...]:

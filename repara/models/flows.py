@@ -23,6 +23,7 @@ from repara.models.flow_steps import (
     Reverse,
     SplineCoupling,
 )
+from repara.models.networks import dense
 
 __all__ = ["FLOWS", "AutoregressiveFlow", "CouplingFlow", "PlanarFlow", "SplineFlow"]
 
@@ -76,7 +77,7 @@ def _affine(
     """An affine function of the features, [..., size]; a parameter where there are none."""
     if h is None:
         return module.param(name, bias_init, (size,), jnp.float32)
-    return nn.Dense(size, name=name, kernel_init=kernel_init, bias_init=bias_init)(h)
+    return dense(h, size, name=name, kernel_init=kernel_init, bias_init=bias_init)
 
 
 def _network(

@@ -15,7 +15,7 @@ from repara.distributions.base import Shape
 from repara.distributions.bijectors import Invert
 from repara.distributions.constraints import Constraint
 from repara.models.flows import AutoregressiveFlow
-from repara.models.networks import Activation
+from repara.models.networks import Activation, hidden_layers
 from repara.models.vae import PosteriorHead
 
 __all__ = ["Conditional", "Hierarchical", "TwoLayerHead"]
@@ -166,8 +166,7 @@ class _NormalNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, h: jax.Array) -> Distribution:
-        for size in self.hidden_sizes:
-            h = self.activation(nn.Dense(size)(h))
+        h = hidden_layers(h, self.hidden_sizes, self.activation)
         q = PosteriorHead(self.latent_dim)(h)
         if not self.flow_layers:
             return q

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from repara.distributions import Distribution, Transformed
 from repara.models.likelihoods import Likelihood
+from repara.models.networks import dense
 from repara.models.posteriors import POSTERIORS, PosteriorFamily, centre
 
 __all__ = ["VAE", "PosteriorHead"]
@@ -39,7 +40,7 @@ class PosteriorHead(nn.Module):
         """Maps features [..., F] to a distribution of batch shape [...] and the event's shape."""
 
         def outputs(name: str, size: int, **initializers: Any) -> jax.Array:
-            return nn.Dense(size, name=name, **initializers)(h)
+            return dense(h, size, name=name, **initializers)
 
         q = self.posterior_family.distribution(outputs, self.latent_dim, self.num_components)
         return q if self.flow is None else Transformed(q, self.flow(h))

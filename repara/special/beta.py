@@ -14,13 +14,15 @@ that has no long flat piece for any a and b, and for which a few nodes suffice.
 from __future__ import annotations
 
 import functools
+import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from repara.special.elementary import softplus
+from repara.special.elementary import log1p
 from repara.special.elementwise import as_floats, by_dtype, isolated, pointwise
 from repara.special.normal import _log_ndtr, _ndtri_exp
 from repara.special.tails import (
@@ -38,12 +40,12 @@ from repara.special.tails import (
 )
 
 RAISED = 4
-# Elements at a time on a CPU: some 90 arrays of them then fit into the second-level cache.
-BLOCK = 1 << 14
+# Elements at a time on a CPU: what is made on the way takes memory in proportion.
+BLOCK = 1 << 15
 
 # Nodes, and the exponent at which the integrand is cut. Worst relative errors of R for
-# concentrations of 1e-2 to 1e5: 8e-8, 8e-13, 6e-5.
-_FLOAT32 = (gauss(10), 17.0)
+# concentrations of 1e-2 to 1e5: 1.4e-6, 2e-11, 5e-8, of which y has R times as much.
+_FLOAT32 = (gauss(9), 16.0)
 _FLOAT64 = (gauss(22), 36.0)
 _ROUGH = (gauss(12), 20.0)
 # e^60 is far beyond the reciprocal of any probability and of rounding; e^89 overflows float32.
@@ -173,54 +175,46 @@ class _Tail:
     def __init__(self, a: Array, b: Array, constants: Array, u: Array) -> None:
         self.a, self.b, self.n = a, b, a + b
         self.constants = constants
-        centre = jnp.log(a) - jnp.log(b)
-        self.y = held(centre + u)
-        # At fixed y the centre moves, and u against it.
-        self.u = u + (held(centre) - centre)
-        self.z, self.q = jax.nn.sigmoid(self.y), jax.nn.sigmoid(-self.y)
+        self.u = u = held(u)
+        p, q = held(a / self.n), held(b / self.n)
+        # z = p e^u / (q + p e^u), from the exponential that does not overflow
+        right = u > 0
+        small, fallen = jnp.exp(-jnp.abs(u)), -jnp.expm1(-jnp.abs(u))
+        this, other = jnp.where(right, p, q), jnp.where(right, q, p)
+        whole = this + other * small
+        below = 1 / whole
+        self.z = jnp.where(right, p, p * small) * below
+        self.q = jnp.where(right, q * small, q) * below
+        # log p - log z and log q - log(1 - z), which may be close to 0 each
+        missing = other * fallen
+        near = missing < 0.5
+        less = jnp.where(near, log1p(-jnp.where(near, missing, 0)), jnp.log(whole))
+        least = math.exp(-_FAR)
+        more = log1p(this * fallen / jnp.maximum(small, least))
+        more = more + jnp.maximum(jnp.abs(u) - _FAR, 0)
+        self.moved = jnp.where(right, less, more), jnp.where(right, more, less)
         # -h' = (a + b) z - a, from u: near the centre the two terms are nearly the same
-        away = jnp.exp(-jnp.maximum(self.u, -_FAR))
-        fall = -jnp.expm1(-jnp.maximum(self.u, -_FAR))
-        self.slope = b * (a / self.n) * fall / (a / self.n + b / self.n * away)
+        slope = held(b) * p * jnp.where(right, fallen, -fallen) * below
+        self.slope = slope - primitive(a, self.q) + primitive(b, self.z)
         self.curvature = self.n * self.z * self.q
-
-    def level(self) -> Array:
-        """h(y) - log b, h the log-density of y, with the derivatives of its constants alone."""
-        a, b, n = self.a, self.b, self.n
-        share = jnp.where(a < b, jnp.log(a / n), jnp.log1p(-b / n))
-        return self.constants + share - held(n * cumulant(a / n, b / n, self.u))
 
     def log_density_over_b(self) -> Array:
         """h(y) - log b, h the log-density of y."""
-        a, b, n, u = self.a, self.b, self.n, self.u
+        a, b, n = self.a, self.b, self.n
+        share = jnp.where(a < b, jnp.log(a / n), log1p(-b / n))
         # a log sigmoid(y) + b log sigmoid(-y) is n K(u) below its value at the centre. At fixed y
         # its derivatives in a and b are the two logarithms, against those at the centre.
-        below = jnp.log1p(b / n * jnp.expm1(-jnp.maximum(u, -_FAR)))
-        far = by_dtype(u, 40.0, 60.0)  # the square of its exponential does not overflow
-        above = jnp.log1p(a / n * jnp.expm1(jnp.minimum(u, far))) + jnp.maximum(u - far, 0.0)
-        moved = primitive(a, below) + primitive(b, above)
-        return self.level() - moved
-
-    def rough(self) -> Array:
-        """R, to a few per cent, by a normal approximation of the raised density."""
-        curvature = (self.n + RAISED) * self.z * self.q + 1e-6
-        slope = self.slope + RAISED * self.z
-        third = curvature * (self.q - self.z)
-        return self._lowered(gaussian_tail_ratio(jnp.maximum(slope, 0.0), curvature, third))[0]
+        by_a = self.moved[0] + (primitive(a, b / (a * n)) - primitive(b, 1 / n))
+        by_b = self.moved[1] + (primitive(b, a / (b * n)) - primitive(a, 1 / n))
+        moved = primitive(a, by_a) + primitive(b, by_b)
+        return self.constants + share - held(n * cumulant(a / n, b / n, self.u)) - moved
 
     def exact(self, rule: tuple[Rule, float]) -> tuple[Array, Array]:
         """R and log(b R)."""
         nodes, cut = rule
-        z, q, a, b, n = self.z, self.q, self.a, self.b, self.n + RAISED
-        slope = held(self.slope + RAISED * z)
-        end = self._end(slope, cut)
-
-        def remaining(t: Array) -> Array:
-            bent = cumulant(z, q, t)
-            moved = (a - held(a)) * (bent - q * t) + (b - held(b)) * (bent + z * t)
-            return jnp.exp(-(slope * t + held(n) * bent + moved))
-
-        return self._lowered(integral(nodes, remaining, end))
+        slope = held(self.slope + RAISED * self.z)
+        fixed = (self.z, self.q, slope, held(self.n + RAISED), self._end(slope, cut))
+        return self._lowered(_raised(nodes, fixed, self.a, self.b))
 
     def _end(self, slope: Array, cut: float) -> Array:
         """Where the raised density has fallen by exp(-cut)."""
@@ -229,100 +223,187 @@ class _Tail:
         # where its asymptote, (b + 4) t + n log z, has: beyond
         bound = (cut - n * jnp.log(z)) / held(self.b + RAISED)
         end = jnp.minimum(end, bound)
-        for _ in range(2):
+        for _ in range(3):
             # a rough value will do
             growth = jnp.exp(jnp.minimum(end, _FAR))
             weight = q + z * growth
             log_weight = jnp.log(weight) + jnp.maximum(end - _FAR, 0.0)
             fall = slope * end + jnp.maximum(n * (log_weight - z * end), 0.0)
             rise = slope + n * (z * q) * (growth - 1) / weight
-            # Newton's step for log fall as a function of log t
-            step = fall / (end * rise) * jnp.log(fall / cut)
-            end = jnp.minimum(end * jnp.exp(-jnp.clip(step, -1.5, 1.5)), bound)
+            # Newton's step for log fall as a function of log t, the logarithm and the exponential
+            # as quotients that agree with them to the fourth and the third order
+            x = jnp.minimum(fall / cut, 1e3)
+            step = fall / (end * rise) * (3 * (x - 1) * (x + 1) / (1 + x * (4 + x)))
+            half = 0.5 * jnp.clip(step, -1.2, 1.5)
+            end = jnp.minimum(end * (1 - half) / (1 + half), bound)
         return held(end)
 
     def _lowered(self, ratio: Array) -> tuple[Array, Array]:
         for k in range(RAISED - 1, 0, -1):
             ratio = (1 + (self.n + k) * self.q * ratio) / (self.b + k)
         more = self.n * self.q * ratio
-        return (1 + more) / self.b, jnp.log1p(more)
+        return (1 + more) / self.b, log1p(more)
+
+
+_Fixed = tuple[Array, Array, Array, Array, Array]
+
+
+def _raised_moments(nodes: Rule, fixed: _Fixed, a: Array, b: Array) -> tuple[Array, Array, Array]:
+    """The tail ratio of the raised density, and less its slopes in a and in b."""
+    z, q, slope, n, end = fixed
+
+    def integrands(t: Array) -> tuple[Array, Array, Array]:
+        bent = cumulant(z, q, t)
+        by_a, by_b = bent - q * t, bent + z * t
+        moved = primitive(a, by_a) + primitive(b, by_b)
+        left = jnp.exp(-(slope * t + n * bent + moved))
+        return left, left * by_a, left * by_b
+
+    return integral(nodes, integrands, end)
+
+
+# With its derivatives by hand: those of the loop in two directions would be made twice in part.
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _raised(nodes: Rule, fixed: _Fixed, a: Array, b: Array) -> Array:
+    """The tail ratio of the raised density."""
+    return _raised_moments(nodes, fixed, a, b)[0]
+
+
+@_raised.defjvp
+def _raised_jvp(
+    nodes: Rule, primals: tuple[_Fixed, Array, Array], tangents: tuple[_Fixed, Array, Array]
+) -> tuple[Array, Array]:
+    ratio, by_a, by_b = _raised_moments(nodes, *primals)
+    _, a_dot, b_dot = tangents
+    return ratio, -(by_a * a_dot + by_b * b_dot)
 
 
 def _constants(a: Array, b: Array) -> Array:
     return log_factorial_excess(a + b) - (log_factorial_excess(a) + log_factorial_excess(b))
 
 
+@jax.custom_jvp
+def _found(constants: Array, a: Array, b: Array) -> Array:
+    """`_constants(a, b)`, whose value is at hand."""
+    return constants
+
+
+@_found.defjvp
+def _found_jvp(
+    primals: tuple[Array, Array, Array], tangents: tuple[Array, Array, Array]
+) -> tuple[Array, Array]:
+    constants, a, b = primals
+    return _found(constants, a, b), jax.jvp(_constants, (a, b), tangents[1:])[1]
+
+
 def _solved(eps: Array, a: Array, b: Array) -> Array:
     """y, for valid arguments."""
     # Apart, as several arrays leave what follows and each would be made with a start of its own.
-    u, sign = isolated(_begun, held(eps), held(a), held(b))
+    u, sign, constants = isolated(_begun, held(eps), held(a), held(b))
+    constants = _found(constants, a, b)
     right = sign > 0
-    constants = _constants(a, b)
     a, b = jnp.where(right, a, b), jnp.where(right, b, a)
     log_size = _log_ndtr(jnp.where(right, -eps, eps))
     tail = _Tail(a, b, constants, u)
     ratio, log_ratio = tail.exact(by_dtype(u, _FLOAT32, _FLOAT64))
     gap = log_size - (tail.log_density_over_b() + log_ratio)
-    y = tail.y + last_step(gap, ratio, tail.slope, tail.curvature)
+    y = held(jnp.log(a) - jnp.log(b) + u) + last_step(gap, ratio, tail.slope, tail.curvature)
     # Not found: out of the range that the start is made for.
     y = jnp.where(jnp.abs(gap) < 0.1, y, jnp.nan)
     return jnp.where(right, y, -y)
 
 
-def _begun(eps: Array, a: Array, b: Array) -> tuple[Array, Array]:
-    """A u with the right log Q up to 0.01, in float64 1e-8; and 1 where that is a right tail.
+class _Rough(NamedTuple):
+    """A right tail at y = log(a / b) + u, to a few per cent."""
 
-    Of the two tails the smaller one, as the larger determines y to fewer digits; but the larger one
-    where the smaller begins far before the mode of its raised density, and is long to compute.
+    m: Array  # -log(1 - z)
+    z: Array
+    rest: Array  # 1 - z
+    slope: Array
+    ratio: Array
+    log_tail: Array
+
+
+def _rough(a: Array, b: Array, constants: Array, u: Array) -> _Rough:
+    """By a normal approximation of the raised density."""
+    n = a + b
+    p, q = a / n, b / n
+    far = jnp.maximum(u - _FAR, 0.0)
+    growth = jnp.exp(jnp.clip(u, -by_dtype(u, 80.0, 600.0), _FAR))
+    # As in `cumulant`, from the smaller of p and q, with which the terms cancel to half at worst.
+    flip = p > q
+    share, t = jnp.where(flip, q, p), jnp.where(flip, -u, u)
+    grown = jnp.where(flip, 1 / growth, growth)
+    near = t * (1 + t * (1 / 2 + t * (1 / 6)))
+    more = share * jnp.where(jnp.abs(t) < 0.05, near, grown - 1)
+    above = jnp.where(flip, 0.0, far)
+    level = constants + jnp.log(p) - n * (log1p(more) + above - share * t)
+    below = 1 / (1 + more)
+    part, other = share * grown * below, jnp.where(flip, p, q) * below
+    z, rest = jnp.where(flip, other, part), jnp.where(flip, part, other)
+    slope = jnp.where(flip, -a, b) * more * below
+    raised = (n + RAISED) * z * rest + 1e-6
+    ratio = gaussian_tail_ratio(jnp.maximum(slope + RAISED * z, 0.0), raised, raised * (rest - z))
+    for k in range(RAISED - 1, -1, -1):
+        ratio = (1 + (n + k) * rest * ratio) / (b + k)
+    m = log1p(p / q * growth) + far
+    return _Rough(m, z, rest, slope, ratio, level + jnp.log(b * ratio))
+
+
+def _begun(eps: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
+    """A u with the right log Q up to 0.02, in float64 1e-8; 1 where that is a right tail, else -1.
+
+    And the constants of the density. Of the two tails the smaller one, as the larger determines y
+    to fewer digits; but the larger one where the smaller begins far before the mode of its raised
+    density, and is long to compute.
     """
     constants = _constants(a, b)
     positive = eps > 0
     a, b = jnp.where(positive, a, b), jnp.where(positive, b, a)
-    size = jnp.where(positive, eps, -eps)
     # Between that mode and the one with a and b raised by 1: chosen by the errors on both sides.
-    tail = _Tail(a, b, constants, jnp.log((1 + 0.25 / a) / (1 + 1 / b)))
-    ratio = tail.rough()
-    log_upper = jnp.minimum(tail.level() + jnp.log(b * ratio), -1e-6)
-    log_size = _log_ndtr(-size)
+    first = _rough(a, b, constants, jnp.log((1 + 0.25 / a) / (1 + 1 / b)))
+    log_upper = jnp.minimum(first.log_tail, -1e-6)
+    log_size = _log_ndtr(-jnp.abs(eps))
     short = log_upper > log_size
     # The same point as one of the left tail, which is what the right one leaves.
-    log_lower = log1mexp(log_upper)
-    ratio_below = ratio * jnp.exp(jnp.minimum(log_lower - log_upper, _FAR))
-    log_size = jnp.where(short, log_size, _log_ndtr(size))
-    first = _nearer(
-        jnp.where(short, tail.y, -tail.y),
-        jnp.where(short, tail.z, tail.q),
-        jnp.where(short, tail.slope, -tail.slope),
-        jnp.where(short, ratio, ratio_below),
-        log_size - jnp.where(short, log_upper, log_lower),
+    log_lower = _rough_log1mexp(log_upper)
+    ratio_below = first.ratio * jnp.exp(jnp.minimum(log_lower - log_upper, _FAR))
+    log_size = jnp.where(short, log_size, log1p(-jnp.exp(log_size)))
+    other = _Rough(
+        -_rough_log1mexp(-first.m), first.rest, first.z, -first.slope, ratio_below, log_lower
     )
+    start = jax.tree.map(lambda x, y: jnp.where(short, x, y), first, other)
     a, b = jnp.where(short, a, b), jnp.where(short, b, a)
     centre = jnp.log(a) - jnp.log(b)
 
     def body(_: Array, u: Array) -> Array:
-        tail = _Tail(a, b, constants, u)
-        ratio = tail.rough()
-        gap = log_size - (tail.level() + jnp.log(b * ratio))
-        return _nearer(tail.y, tail.z, tail.slope, ratio, gap) - centre
+        return _nearer(_rough(a, b, constants, u), log_size) - centre
 
-    u = jax.lax.fori_loop(0, 2, body, first - centre)
+    u = jax.lax.fori_loop(0, 2, body, _nearer(start, log_size) - centre)
     if u.dtype == jnp.float64:
         tail = _Tail(a, b, constants, u)
         ratio, log_ratio = tail.exact(_ROUGH)
-        gap = log_size - (tail.level() + log_ratio)
+        gap = log_size - (tail.log_density_over_b() + log_ratio)
         u = u + last_step(gap, ratio, tail.slope, tail.curvature)
-    return u, jnp.where(short == positive, 1.0, -1.0).astype(u.dtype)
+    return u, jnp.where(short == positive, 1.0, -1.0).astype(u.dtype), constants
 
 
-def _nearer(y: Array, z: Array, slope: Array, ratio: Array, gap: Array) -> Array:
-    """The y where log Q is larger by `gap`, roughly.
+def _nearer(tail: _Rough, log_size: Array) -> Array:
+    """The y where log Q is `log_size`, roughly.
 
     In m = -log(1 - z), dm/dy = z, as the far tail is exponential in it.
     """
-    step = rough_step(gap, ratio * z, (slope + (1 - z)) / z)
-    m = softplus(y)
-    m = jnp.maximum(m + step, 0.1 * m)
-    return m + jnp.log(-jnp.expm1(-m))
+    gap = log_size - tail.log_tail
+    step = rough_step(gap, tail.ratio * tail.z, (tail.slope + tail.rest) / tail.z)
+    m = jnp.maximum(tail.m + step, 0.1 * tail.m)
+    return m + _rough_log1mexp(-m)
+
+
+def _rough_log1mexp(x: Array) -> Array:
+    """log(1 - e^x) for x < 0, up to 1e-5."""
+    near = x > -0.05
+    rest = log1p(-jnp.exp(jnp.where(near, -1.0, x)))
+    return jnp.where(near, jnp.log(-x * (1 + x * (1 / 2 + x * (1 / 6)))), rest)
 
 
 def _guarded(eps: Array, a: Array, b: Array) -> tuple[Array, Array, Array, Array]:
@@ -375,7 +456,7 @@ def _log_lower(a: Array, b: Array, x: Array) -> Array:
     valid = (a > 0) & (a < jnp.inf) & (b > 0) & (b < jnp.inf)
     inside = valid & (x > 0) & (x < 1)
     x_safe = jnp.where(inside, x, 0.5)
-    y = jnp.log(x_safe) - jnp.log1p(-x_safe)
+    y = jnp.log(x_safe) - log1p(-x_safe)
     lower, _ = _log_tails(y, jnp.where(inside, a, 1.0), jnp.where(inside, b, 1.0))
     value = jnp.where(inside, lower, jnp.nan)
     value = jnp.where(valid & (x == 0), -jnp.inf, value)

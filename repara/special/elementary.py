@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-__all__ = ["expm1_minus", "expm1_over", "log1p_over", "log_sinh_over", "softplus"]
+__all__ = ["expm1_minus", "expm1_over", "log1p", "log1p_over", "log_sinh_over", "softplus"]
 
 
 def _horner(x: jax.Array, coefficients: Sequence[float]) -> jax.Array:
@@ -63,6 +63,42 @@ def expm1_over(x: jax.Array) -> jax.Array:
     near = jnp.abs(x) < 0.5
     small, large = jnp.where(near, x, 0), jnp.where(near, 1, x)
     return jnp.where(near, _horner(small, _EXPM1), jnp.expm1(large) / large)
+
+
+@jax.custom_jvp
+def log1p(x: jax.Array) -> jax.Array:
+    """log(1 + x) to a few units in the last place, in less time than XLA takes on a CPU.
+
+        log(1 + x) = 2 atanh(s) = 2 s (1 + s^2/3 + s^4/5 + ...),   s = x / (2 + x)
+
+    for |x| < 1/4, the plain logarithm beyond. What corrects the rounding of 1 + x, as is often
+    done, will not do: compiled into two kernels with and without a fused multiplication, 1 + x can
+    be two numbers.
+
+    Args:
+        x: numbers above -1.
+
+    Returns:
+        The logarithm, of the shape and dtype of x.
+
+    Example:
+        >>> float(log1p(jnp.float32(1e-10))) == float(jnp.float32(1e-10))
+        True
+    """
+    near = jnp.abs(x) < 0.25
+    small = jnp.where(near, x, 0)
+    # Cut where the next term is below a quarter of the rounding error: 7^-8 / 9 and 7^-18 / 19.
+    terms = 4 if jnp.finfo(x.dtype).bits <= 32 else 9
+    s = small / (2 + small)
+    return jnp.where(near, 2 * s * _horner(s * s, _ATANH[:terms]), jnp.log(1 + x))
+
+
+@log1p.defjvp
+def _log1p_jvp(
+    primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    (x,), (dx,) = primals, tangents
+    return log1p(x), dx / (1 + x)
 
 
 def log1p_over(x: jax.Array) -> jax.Array:

@@ -252,7 +252,10 @@ def _in_blocks(f: Callable[..., tuple[Array, ...]], block: int, *xs: Array) -> t
     size = max(x.size for x in xs)
     if size <= block:
         return f(*xs)
-    count = -(-size // block)
+    least = -(-size // block)
+    # Somewhat shorter blocks, if those are of one length: without copies that are padded.
+    count = next((n for n in range(least, 2 * least) if size % n == 0), least)
+    block = -(-size // count)
 
     def cut(x: Array) -> Array:
         return jnp.pad(x, (0, count * block - size), mode="edge").reshape(count, block)

@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 from numpy.polynomial.legendre import leggauss
 
 from repara.special import _normal_coefficients as fitted
+from repara.special.elementary import log1p
 from repara.special.elementwise import as_floats, by_dtype
 from repara.special.polynomial import horner
 
@@ -57,7 +58,7 @@ def _log_ndtr(x: Array) -> Array:
     r = mills(jnp.abs(x))
     log_tail = -0.5 * x * x - HALF_LOG_2PI + jnp.log(r)
     right = jnp.where(x > 0, log_tail, -1.0)
-    return jnp.where(x > 0, jnp.log1p(-jnp.exp(right)), log_tail)
+    return jnp.where(x > 0, log1p(-jnp.exp(right)), log_tail)
 
 
 @_log_ndtr.defjvp

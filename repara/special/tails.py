@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -21,11 +22,13 @@ import numpy as np
 from jax import Array
 
 from repara.special import _stirling_coefficients as fitted
+from repara.special.elementary import log1p
 from repara.special.elementwise import by_dtype
 from repara.special.normal import mills
 from repara.special.polynomial import horner
 
 Rule = tuple[np.ndarray, np.ndarray]
+T = TypeVar("T")
 
 
 def gauss(count: int) -> Rule:
@@ -34,14 +37,17 @@ def gauss(count: int) -> Rule:
     return (1 + points) / 2, weights / 2
 
 
-def integral(rule: Rule, integrand: Callable[[Array], Array], end: Array) -> Array:
-    """The integral from 0 to `end` by Gauss' rule, in a loop: unrolled it compiles for long."""
+def integral(rule: Rule, integrand: Callable[[Array], T], end: Array) -> T:
+    """The integrals from 0 to `end` by Gauss' rule, in a loop: unrolled it compiles for long."""
     points, weights = (jnp.asarray(x, end.dtype) for x in rule)
 
-    def add(i: Array, total: Array) -> Array:
-        return total + weights[i] * integrand(end * points[i])
+    def add(i: Array, totals: T) -> T:
+        values = integrand(end * points[i])
+        return jax.tree.map(lambda total, value: total + weights[i] * value, totals, values)
 
-    return end * jax.lax.fori_loop(0, len(rule[0]), add, jnp.zeros_like(end))
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(integrand, end))
+    totals = jax.lax.fori_loop(0, len(rule[0]), add, zeros)
+    return jax.tree.map(lambda total: end * total, totals)
 
 
 def log_factorial_excess(x: Array) -> Array:
@@ -52,11 +58,7 @@ def log_factorial_excess(x: Array) -> Array:
     """
     w = 1 / (1 + x)
     remainder = w * horner(by_dtype(x, fitted.STIRLING_FLOAT32, fitted.STIRLING_FLOAT64), w + w - 1)
-    return (
-        remainder
-        + (x * jnp.log1p(1 / x) + 0.5 * jnp.log1p(x))
-        + (0.5 * math.log(2 * math.pi) - 1.0)
-    )
+    return remainder + (x * log1p(1 / x) + 0.5 * log1p(x)) + (0.5 * math.log(2 * math.pi) - 1.0)
 
 
 # (e^t - 1 - t) / t^2 and (atanh(s) - s) / s^3, for |t| < 1/2 and |s| < 0.15: cut where the next
@@ -76,14 +78,16 @@ def cumulant(p: Array, q: Array, t: Array) -> Array:
     flip = p > q
     # the smaller of the two: the terms of K then cancel to half of themselves at worst
     p, t = jnp.where(flip, q, p), jnp.where(flip, -t, t)
+    top = jnp.minimum(t, _LARGE)
+    power = jnp.exp(top)
     second = t * t * horner(_EXP[: by_dtype(t, 7, 13)], t)
-    x = p * (t + second)
+    second = jnp.where(jnp.abs(t) < 0.5, second, power - 1 - top)
+    x = p * (top + second)
     s = x / (2 + x)
     # log(1 + x) = 2 atanh(s), x - 2 s = x s
     series = p * second - x * s + 2 * s * (s * s) * horner(_ATANH[: by_dtype(t, 4, 9)], s * s)
-    top = jnp.minimum(t, _LARGE)
-    far = jnp.log1p(p * (jnp.exp(top) - 1)) + (t - top) - p * t
-    return jnp.where(jnp.abs(t) < 0.5, series, far)
+    far = jnp.log(1 + x) + (t - top) - p * t
+    return jnp.where(jnp.abs(s) < 0.15, series, far)
 
 
 def gaussian_tail_ratio(slope: Array, curvature: Array, third: Array) -> Array:
@@ -153,7 +157,7 @@ def log1mexp(x: Array) -> Array:
     return jnp.where(
         near,
         jnp.log(-jnp.expm1(jnp.where(near, x, -1.0))),
-        jnp.log1p(-jnp.exp(jnp.where(near, -1.0, x))),
+        log1p(-jnp.exp(jnp.where(near, -1.0, x))),
     )
 
 
@@ -162,9 +166,18 @@ def held(x: Array) -> Array:
     return jax.lax.stop_gradient(x)
 
 
+@jax.custom_jvp
 def primitive(x: Array, slope: Array) -> Array:
-    """Zero, with the derivative `slope` in x and the derivatives of `slope` as its second ones.
+    """Zero, with the derivative `slope` in x, and with the derivatives of `slope` as its second.
 
     Of a sum of these over several x the mixed derivatives are right if they are symmetric.
     """
-    return 0.5 * (x - held(x)) * (slope + held(slope))
+    return jnp.zeros(jnp.broadcast_shapes(x.shape, slope.shape), x.dtype)
+
+
+@primitive.defjvp
+def _primitive_jvp(
+    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    (x, slope), (x_dot, _) = primals, tangents
+    return primitive(x, slope), slope * x_dot

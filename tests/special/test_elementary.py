@@ -71,3 +71,17 @@ def test_far_out_is_finite(dtype):
         value, slope = jax.jvp(function, (big,), (jnp.ones_like(big),))
         assert bool(jnp.all(jnp.isfinite(value)))
         assert bool(jnp.all(jnp.isfinite(slope)))
+
+
+def test_log1p_against_mpmath(dtype):
+    """To a few units of rounding in itself, also where it is close to 0 and beside its seams."""
+    x = np.array([1e-30, 1e-9, 1e-4, 0.1, 0.2499, 0.25, 0.2501, 0.7, 1.0, 3.0, 1e6, 1e30], dtype)
+    x = np.concatenate([-x[x < 1], x, np.array([-0.9999, 0.0], dtype)])
+    given = np.asarray(jax.jit(elementary.log1p)(x), "float64")
+    slope = np.asarray(jax.jit(jax.vmap(jax.grad(elementary.log1p)))(x), "float64")
+    with mpmath.workdps(60):
+        true = np.asarray([float(mpmath.log1p(mpmath.mpf(float(v)))) for v in x])
+        true_slope = np.asarray([float(1 / (1 + mpmath.mpf(float(v)))) for v in x])
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(given, true, rtol=4 * eps)
+    np.testing.assert_allclose(slope, true_slope, rtol=4 * eps)

@@ -8,14 +8,12 @@ from jax.scipy.special import digamma, ndtr
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.base import Distribution
-from repara.distributions.location_scale import _on_unit_interval
+from repara.distributions.of_normal import OfNormal
 from repara.special import (
     beta_normal_score,
     beta_quantile,
     log_betainc,
     logit_beta_quantile,
-    ndtri,
 )
 from repara.special.elementary import softplus
 from repara.special.tails import log_factorial_excess
@@ -30,7 +28,7 @@ def _log_beta(a: jax.Array, b: jax.Array) -> jax.Array:
     return excess + (a - 1) * jnp.log(a / n) + (b - 1) * jnp.log(b / n) - jnp.log(n)
 
 
-class Beta(Distribution):
+class Beta(OfNormal):
     """The beta distribution.
 
         q(x) = x^(a - 1) (1 - x)^(b - 1) / B(a, b),   0 <= x <= 1
@@ -98,9 +96,6 @@ class Beta(Distribution):
         x = jnp.clip(x, 0, 1)
         return jnp.exp(log_betainc(self.concentration1, self.concentration0, x))
 
-    def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._transform(ndtri(u)), u)
-
     def _entropy(self) -> jax.Array:
         a, b = self.concentration1, self.concentration0
         spread = (a - 1) * digamma(a) + (b - 1) * digamma(b) - (a + b - 2) * digamma(a + b)
@@ -114,7 +109,7 @@ class Beta(Distribution):
         return self.concentration1 / total * (self.concentration0 / total) / (total + 1)
 
 
-class FisherSnedecor(Distribution):
+class FisherSnedecor(OfNormal):
     """The Fisher-Snedecor (F) distribution: the ratio of two chi-squared variables over their df.
 
         z = df2 / df1  y / (1 - y),   y = I^-1(Phi(eps); df1 / 2, df2 / 2),   eps ~ N(0, 1)
@@ -176,12 +171,6 @@ class FisherSnedecor(Distribution):
         outside = x <= 0
         inside = ndtr(-self._inverse(jnp.where(outside, 1.0, x)))
         return jnp.where(outside, 1 + 0 * inside, inside)
-
-    def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._transform(ndtri(u)), u)
-
-    def _isf(self, u: jax.Array) -> jax.Array:
-        return self._transform(-ndtri(u))
 
     def _entropy(self) -> jax.Array:
         # With y the logit of a beta variable: E y and E log(1 + e^y) are differences of digamma.

@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
-from repara.distributions.location_scale import _on_unit_interval
+from repara.distributions.of_normal import OfNormal
 from repara.special import (
     gamma_normal_score,
     gamma_quantile,
@@ -24,7 +24,6 @@ from repara.special import (
     log_gammainc,
     log_gammaincc,
     log_ndtr,
-    ndtri,
     ndtri_exp,
 )
 from repara.special.elementary import expm1_minus
@@ -174,7 +173,7 @@ def _upper(a: jax.Array, x: jax.Array) -> jax.Array:
     return jnp.where(outside, 1.0 + 0.0 * a, inside)
 
 
-class Gamma(Distribution):
+class Gamma(OfNormal):
     """The gamma distribution.
 
         q(x) = rate^a x^(a - 1) exp(-rate x) / Gamma(a),   a = concentration
@@ -247,12 +246,6 @@ class Gamma(Distribution):
     def _sf(self, x: jax.Array) -> jax.Array:
         return _upper(self.concentration, self.rate * x)
 
-    def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._at_any(ndtri(u)), u)
-
-    def _isf(self, u: jax.Array) -> jax.Array:
-        return self._at_any(-ndtri(u))
-
     def _entropy(self) -> jax.Array:
         return _entropy_of_log(self.concentration) + self._mean_log()
 
@@ -270,7 +263,7 @@ class Gamma(Distribution):
         return jnp.maximum(self.concentration - 1, 0) / self.rate
 
 
-class ExpGamma(Distribution):
+class ExpGamma(OfNormal):
     """The logarithm of a gamma variable, for concentrations at which that underflows.
 
         z = log P^-1(concentration, Phi(eps)) - log rate,   eps ~ N(0, 1)
@@ -311,18 +304,6 @@ class ExpGamma(Distribution):
     def _log_prob(self, z: jax.Array) -> jax.Array:
         return _log_density(self.concentration, z + jnp.log(self.rate))
 
-    def _cdf(self, x: jax.Array) -> jax.Array:
-        return jax.scipy.special.ndtr(self._inverse(x))
-
-    def _sf(self, x: jax.Array) -> jax.Array:
-        return jax.scipy.special.ndtr(-self._inverse(x))
-
-    def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._at_any(ndtri(u)), u)
-
-    def _isf(self, u: jax.Array) -> jax.Array:
-        return self._at_any(-ndtri(u))
-
     def _entropy(self) -> jax.Array:
         return _entropy_of_log(self.concentration) + 0 * self.rate
 
@@ -336,7 +317,7 @@ class ExpGamma(Distribution):
         return jnp.log(self.concentration) - jnp.log(self.rate)
 
 
-class InverseGamma(Distribution):
+class InverseGamma(OfNormal):
     """The inverse-gamma distribution: one over a gamma variable.
 
         q(x) = rate^a x^(-a - 1) exp(-rate / x) / Gamma(a),   a = concentration
@@ -397,12 +378,6 @@ class InverseGamma(Distribution):
         outside = x <= 0
         inside = _lower(self.concentration, self.rate / jnp.where(outside, self.rate, x))
         return jnp.where(outside, 1.0 + 0.0 * self.concentration, inside)
-
-    def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._at_any(ndtri(u)), u)
-
-    def _isf(self, u: jax.Array) -> jax.Array:
-        return self._at_any(-ndtri(u))
 
     def _entropy(self) -> jax.Array:
         a = self.concentration
@@ -485,7 +460,7 @@ class Chi2(Distribution):
         return jnp.maximum(self.df - 2, 0)
 
 
-class Chi(Distribution):
+class Chi(OfNormal):
     """The chi distribution: the length of a vector of standard normals.
 
         q(x) = 2^(1 - df/2) x^(df - 1) exp(-x^2 / 2) / Gamma(df / 2)
@@ -533,12 +508,6 @@ class Chi(Distribution):
 
     def _sf(self, x: jax.Array) -> jax.Array:
         return _upper(0.5 * self.df, 0.5 * jnp.maximum(x, 0) ** 2)
-
-    def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._at_any(ndtri(u)), u)
-
-    def _isf(self, u: jax.Array) -> jax.Array:
-        return self._at_any(-ndtri(u))
 
     def _entropy(self) -> jax.Array:
         # log z = (y + log 2) / 2: E log z from the logarithm of the slope dz/dy = z / 2.

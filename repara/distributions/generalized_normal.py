@@ -5,19 +5,18 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import gammaln, ndtr
+from jax.scipy.special import gammaln
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.base import Distribution
 from repara.distributions.gamma import _at_any, _log_beyond
-from repara.distributions.location_scale import _on_unit_interval
-from repara.special import generalized_normal_normal_score, generalized_normal_quantile, ndtri
+from repara.distributions.of_normal import OfNormal
+from repara.special import generalized_normal_normal_score, generalized_normal_quantile
 
 __all__ = ["GeneralizedNormal"]
 
 
-class GeneralizedNormal(Distribution):
+class GeneralizedNormal(OfNormal):
     """The generalized normal distribution, also called exponential power distribution.
 
         q(x) = exp(-|x - loc|^power / scale^power) / (2 scale Gamma(1 + 1 / power))
@@ -70,12 +69,6 @@ class GeneralizedNormal(Distribution):
     def _log_peak(self) -> jax.Array:
         return -math.log(2) - jnp.log(self.scale) - gammaln(1 + 1 / self.power)
 
-    def _cdf(self, x: jax.Array) -> jax.Array:
-        return ndtr(self._inverse(x))
-
-    def _sf(self, x: jax.Array) -> jax.Array:
-        return ndtr(-self._inverse(x))
-
     def _at_any(self, eps: jax.Array) -> jax.Array:
         def beyond(eps: jax.Array) -> jax.Array:
             # |t|^power is a gamma variable, of whose upper tail each side has half
@@ -83,12 +76,6 @@ class GeneralizedNormal(Distribution):
             return self.loc + self.scale * jnp.where(eps < 0, -size, size)
 
         return _at_any(self._transform, beyond, eps)
-
-    def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._at_any(ndtri(u)), u)
-
-    def _isf(self, u: jax.Array) -> jax.Array:
-        return self._at_any(-ndtri(u))
 
     def _entropy(self) -> jax.Array:
         return 1 / self.power - self._log_peak()

@@ -10,12 +10,11 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
-from repara.distributions.location_scale import _on_unit_interval
+from repara.distributions.of_normal import OfNormal
 from repara.special import (
     inverse_gaussian_normal_score,
     log_inverse_gaussian_quantile,
     log_k1e,
-    ndtri,
 )
 
 __all__ = ["InverseGaussian", "NormalInverseGaussian"]
@@ -23,7 +22,7 @@ __all__ = ["InverseGaussian", "NormalInverseGaussian"]
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
-class InverseGaussian(Distribution):
+class InverseGaussian(OfNormal):
     """The inverse Gaussian (Wald) distribution.
 
         q(x) = sqrt(l / (2 pi x^3)) exp(-l (x - m)^2 / (2 m^2 x)),   m = loc, l = concentration
@@ -84,12 +83,6 @@ class InverseGaussian(Distribution):
     def _sf(self, x: jax.Array) -> jax.Array:
         outside, score = self._score_or(x)
         return jnp.where(outside, 1 + 0 * score, ndtr(-score))
-
-    def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._transform(ndtri(u)), u)
-
-    def _isf(self, u: jax.Array) -> jax.Array:
-        return self._transform(-ndtri(u))
 
     def _mean(self) -> jax.Array:
         return self.loc + 0 * self.concentration

@@ -5,20 +5,18 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import ndtr, ndtri
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.base import Distribution
 from repara.distributions.cauchy import _log1p_square
-from repara.distributions.location_scale import _on_unit_interval
+from repara.distributions.of_normal import OfNormal
 
 __all__ = ["JohnsonSU", "SinhArcsinh"]
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
-class _OfNormal(Distribution):
+class _FourParameters(OfNormal):
     """What the two families share: four parameters, a real line, an increasing transform."""
 
     loc: jax.Array
@@ -36,14 +34,8 @@ class _OfNormal(Distribution):
     def _log_prob_of_noise(self, eps: jax.Array) -> jax.Array:
         raise NotImplementedError
 
-    def _cdf(self, x: jax.Array) -> jax.Array:
-        return ndtr(self._inverse(x))
 
-    def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._transform(ndtri(u)), u)
-
-
-class JohnsonSU(_OfNormal):
+class JohnsonSU(_FourParameters):
     """Johnson's SU distribution.
 
         z = loc + scale sinh((eps - skewness) / tailweight),   eps ~ N(0, 1)
@@ -99,7 +91,7 @@ class JohnsonSU(_OfNormal):
         return 0.5 * self.scale**2 * jnp.expm1(square) * (jnp.exp(square) * skew + 1)
 
 
-class SinhArcsinh(_OfNormal):
+class SinhArcsinh(_FourParameters):
     """The sinh-arcsinh distribution.
 
         z = loc + scale sinh((arcsinh(eps) + skewness) tailweight),   eps ~ N(0, 1)

@@ -9,9 +9,9 @@ from jax.scipy.special import ndtr, ndtri
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.base import Distribution
 from repara.distributions.location_scale import _on_unit_interval
 from repara.distributions.logistic import _logit
+from repara.distributions.of_normal import OfNormal
 from repara.special.elementary import softplus
 
 __all__ = ["LogNormal", "LogitNormal"]
@@ -19,7 +19,7 @@ __all__ = ["LogNormal", "LogitNormal"]
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
-class LogNormal(Distribution):
+class LogNormal(OfNormal):
     """The log-normal distribution.
 
         z = exp(loc + scale eps),   eps ~ N(0, 1)
@@ -68,9 +68,6 @@ class LogNormal(Distribution):
         inside = ndtr(self._inverse(jnp.where(positive | jnp.isnan(x), x, 1)))
         return jnp.where(positive | jnp.isnan(inside), inside, 0)
 
-    def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._transform(ndtri(u)), u)
-
     def _entropy(self) -> jax.Array:
         return 0.5 + _HALF_LOG_2PI + jnp.log(self.scale) + self.loc
 
@@ -84,7 +81,7 @@ class LogNormal(Distribution):
         return jnp.exp(self.loc - self.scale**2)
 
 
-class LogitNormal(Distribution):
+class LogitNormal(OfNormal):
     """The logit-normal distribution on the unit interval.
 
         z = sigmoid(loc + scale eps),   eps ~ N(0, 1)

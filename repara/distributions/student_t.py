@@ -13,6 +13,7 @@ from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
 from repara.distributions.gamma import _log_half_step
 from repara.distributions.location_scale import _on_unit_interval
+from repara.distributions.of_normal import OfNormal
 from repara.special import ndtri, student_t_normal_score, student_t_quantile
 from repara.special.tails import log_factorial_excess
 
@@ -36,7 +37,7 @@ def _standard_entropy(df: jax.Array) -> jax.Array:
     return (a + 0.5) * (slope + 1 / df) - _log_standard_peak(df)
 
 
-class StudentT(Distribution):
+class StudentT(OfNormal):
     """Student's t distribution.
 
         q(x) = Gamma((df + 1) / 2) / (Gamma(df / 2) sqrt(pi df) scale)
@@ -87,18 +88,6 @@ class StudentT(Distribution):
 
     def _log_peak(self) -> jax.Array:
         return _log_standard_peak(self.df) - jnp.log(self.scale)
-
-    def _cdf(self, x: jax.Array) -> jax.Array:
-        return jax.scipy.special.ndtr(self._inverse(x))
-
-    def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._transform(ndtri(u)), u)
-
-    def _sf(self, x: jax.Array) -> jax.Array:
-        return jax.scipy.special.ndtr(-self._inverse(x))
-
-    def _isf(self, u: jax.Array) -> jax.Array:
-        return self._transform(-ndtri(u))
 
     def _entropy(self) -> jax.Array:
         return _standard_entropy(self.df) + jnp.log(self.scale)

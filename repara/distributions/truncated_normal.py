@@ -8,9 +8,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
-from repara.distributions.location_scale import _on_unit_interval
+from repara.distributions.of_normal import OfNormal
 from repara.special import log_ndtr, ndtri, truncated_normal_quantile
 from repara.special.normal import mills
 from repara.special.truncated_normal import _parts
@@ -38,7 +37,7 @@ def _log_mass(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.where(tail, far, across)
 
 
-class TruncatedNormal(Distribution):
+class TruncatedNormal(OfNormal):
     """A normal given that its value lies in an interval.
 
         q(x) = N(x; loc, scale^2) / (Phi(b) - Phi(a)),   a = (low - loc) / scale, b likewise
@@ -162,12 +161,6 @@ class TruncatedNormal(Distribution):
         smaller = below < above
         eps = ndtri(jnp.where(smaller, below, above))
         return jnp.where(smaller, eps, -eps)
-
-    def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._transform(ndtri(u)), u)
-
-    def _isf(self, u: jax.Array) -> jax.Array:
-        return self._transform(-ndtri(u))
 
     def _mode(self) -> jax.Array:
         return jnp.clip(self.loc, self.low, self.high) + 0 * self.scale

@@ -5,17 +5,17 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import i0e, i1e
+from jax.scipy.special import i0e, i1e, ndtr
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.base import Distribution
+from repara.distributions.of_normal import OfNormal
 from repara.special import von_mises_normal_score, von_mises_quantile
 
 __all__ = ["VonMises"]
 
 
-class VonMises(Distribution):
+class VonMises(OfNormal):
     """The von Mises distribution of an angle.
 
         q(x) = exp(concentration cos(x - loc)) / (2 pi I0(concentration))
@@ -24,7 +24,8 @@ class VonMises(Distribution):
     The circle is cut opposite `loc`. Gradients through a sample are right for functions of period
     2 pi only: with `loc` the cut moves, and a function that takes different values on its two sides
     gains q(loc + pi) (f(loc + pi) - f(loc - pi)) that no derivative of a sample carries when angles
-    are brought back to one fixed interval. The density is of period 2 pi: it holds at any angle.
+    are brought back to one fixed interval. The density is of period 2 pi: it holds at any angle;
+    `cdf` is that of samples, 0 at loc - pi and 1 at loc + pi.
 
     Args:
       loc: the mean angle in radians, any shape that broadcasts with `concentration`.
@@ -61,6 +62,17 @@ class VonMises(Distribution):
     def _log_prob(self, z: jax.Array) -> jax.Array:
         fall = 2 * self.concentration * jnp.sin(0.5 * (z - self.loc)) ** 2
         return -fall - jnp.log(2 * math.pi * i0e(self.concentration))
+
+    def _cdf(self, x: jax.Array) -> jax.Array:
+        return ndtr(self._score(x))
+
+    def _sf(self, x: jax.Array) -> jax.Array:
+        return ndtr(-self._score(x))
+
+    def _score(self, x: jax.Array) -> jax.Array:
+        # Where samples are; before it the distribution function is 0, beyond it 1.
+        angle = jnp.clip(x - self.loc, -math.pi, math.pi)
+        return von_mises_normal_score(angle, self.concentration)
 
     def _entropy(self) -> jax.Array:
         scaled = i0e(self.concentration)

@@ -16,6 +16,7 @@ from repara.estimators.surrogate import (
     evaluate,
     logits_of,
 )
+from repara.noise import iid
 
 __all__ = ["arm", "disarm"]
 
@@ -125,7 +126,7 @@ def _antithetic(
         fixed = jax.lax.stop_gradient(logits)[None]
         probability = jax.nn.sigmoid(fixed)
         # The uniform behind the sample: below p for a one, above it for a zero.
-        v = jax.random.uniform(jax.random.fold_in(key, 1), b.shape, b.dtype)
+        v = iid(jax.random.fold_in(key, 1), b.shape, (), "uniform", b.dtype)
         u = jnp.where(b == 1, v * probability, probability + v * (1 - probability))
         change, weight = gradient(u, b, fixed, values)
         column = change.reshape(change.shape + (1,) * (weight.ndim - 1))

@@ -18,6 +18,7 @@ from repara.estimators.surrogate import (
     evaluate,
     innermost,
 )
+from repara.noise import iid
 
 __all__ = ["measure_valued"]
 
@@ -104,19 +105,23 @@ def _one_at_a_time(function: Function, z: jax.Array, changed: jax.Array) -> jax.
     return evaluate(function, mixed.reshape(n * size, *shape)).reshape(n, size)
 
 
+def _exponential(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    return -jnp.log(iid(key, shape, (), "uniform", dtype))
+
+
 def _differences(base: Any, key: jax.Array, z: jax.Array) -> list[_Difference]:
     shape, dtype = z.shape, z.dtype
     fixed = detach(base)
     if isinstance(base, Normal):
         loc_key, maxwell_key, sign_key, uniform_key = jax.random.split(key, 4)
         loc, scale = fixed.loc, fixed.scale
-        rayleigh = jnp.sqrt(2 * jax.random.exponential(loc_key, shape, dtype))
-        three = jax.random.normal(maxwell_key, (3, *shape), dtype)
+        rayleigh = jnp.sqrt(2 * _exponential(loc_key, shape, dtype))
+        three = iid(maxwell_key, (3, *shape), (), "normal", dtype)
         maxwell = jnp.sqrt(jnp.sum(three**2, axis=0)) * jax.random.rademacher(
             sign_key, shape, dtype
         )
         # The product of a double-sided Maxwell variate and an independent uniform is normal.
-        normal = maxwell * jax.random.uniform(uniform_key, shape, dtype)
+        normal = maxwell * iid(uniform_key, shape, (), "uniform", dtype)
         loc, scale = _aligned(loc, z), _aligned(scale, z)
         return [
             _Difference(
@@ -128,11 +133,11 @@ def _differences(base: Any, key: jax.Array, z: jax.Array) -> list[_Difference]:
             _Difference(base.scale, 1 / scale, loc + scale * maxwell, loc + scale * normal),
         ]
     if isinstance(base, Exponential):
-        first, second = jax.random.exponential(key, (2, *shape), dtype)
+        first, second = _exponential(key, (2, *shape), dtype)
         rate = _aligned(fixed.rate, z)
         return [_Difference(base.rate, 1 / rate, first / rate, (first + second) / rate)]
     if isinstance(base, Weibull):
-        first, second = jax.random.exponential(key, (2, *shape), dtype)
+        first, second = _exponential(key, (2, *shape), dtype)
         scale, concentration = _aligned(fixed.scale, z), _aligned(fixed.concentration, z)
         power = 1 / concentration
         return [

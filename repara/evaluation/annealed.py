@@ -11,6 +11,7 @@ from jax.scipy.special import logsumexp
 
 from repara.distributions import Distribution, VonMisesFisher
 from repara.estimators.surrogate import holds, innermost
+from repara.noise import iid
 from repara.objectives import LogLikelihood
 
 __all__ = [
@@ -327,7 +328,7 @@ def _transition(
 ) -> tuple[_Point, jax.Array]:
     """One Hamiltonian transition of all chains, and its acceptance probability, [C, B]."""
     momentum_key, test_key = jax.random.split(key)
-    momentum = jax.random.normal(momentum_key, point.z.shape, point.z.dtype)
+    momentum = iid(momentum_key, point.z.shape, (), "normal", point.z.dtype)
     step = step.reshape(1, -1, *(1,) * (point.z.ndim - 2))
 
     def slope(at: _Point) -> jax.Array:
@@ -348,7 +349,7 @@ def _transition(
     gain = energy(point, momentum) - energy(proposal, p)
     # Where the trajectory has left what the float can hold, it is rejected.
     acceptance = jnp.where(jnp.isnan(gain), 0, jnp.exp(jnp.minimum(gain, 0)))
-    accepted = jax.random.uniform(test_key, gain.shape, gain.dtype) < acceptance
+    accepted = iid(test_key, gain.shape, (), "uniform", gain.dtype) < acceptance
 
     def choose(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(accepted.reshape(accepted.shape + (1,) * (new.ndim - 2)), new, old)

@@ -467,6 +467,7 @@ def _log_lower(a: Array, b: Array, x: Array) -> Array:
 def _score(y: Array, a: Array, b: Array) -> Array:
     valid, safe, a, b = _guarded(*jnp.broadcast_arrays(y, a, b))
     lower, upper = _log_tails(safe, a, b)
-    score = _ndtri_exp(jnp.minimum(lower, upper))
-    score = jnp.where(lower < upper, score, -score)
+    left = lower < upper
+    score = _ndtri_exp(jnp.where(left, lower, upper))
+    score = jnp.where(left, score, -score)
     return jnp.where(valid, jnp.where(jnp.abs(y) < jnp.inf, score, y), jnp.nan)

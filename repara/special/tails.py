@@ -161,6 +161,11 @@ def log1mexp(x: Array) -> Array:
     )
 
 
+def at_most(x: Array, bound: float) -> Array:
+    """The smaller of the two, with the derivatives of x also where rounding put x at the bound."""
+    return x + held(jnp.minimum(bound - x, 0))
+
+
 def held(x: Array) -> Array:
     """The value of x without its derivatives."""
     return jax.lax.stop_gradient(x)

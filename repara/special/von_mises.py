@@ -27,6 +27,7 @@ from repara.special.normal import _log_ndtr, _ndtri_exp
 from repara.special.polynomial import horner, horner_rows
 from repara.special.tails import (
     Rule,
+    at_most,
     central_series,
     gauss,
     held,
@@ -226,6 +227,6 @@ def _score(z: Array, k: Array) -> Array:
     move, rate = at - fixed, 1 / ratio
     bend = (safe * jnp.sin(fixed) * ratio - 1) * rate * rate
     log_tail = log_tail - move * (rate - 0.5 * move * bend)
-    score = -_ndtri_exp(jnp.minimum(log_tail, -math.log(2)))
+    score = -_ndtri_exp(at_most(log_tail, -math.log(2)))
     score = jnp.where(inside, jnp.where(z < 0, -score, score), jnp.sign(z) * jnp.inf)
     return jnp.where(valid, score, jnp.nan)

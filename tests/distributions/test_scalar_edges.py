@@ -282,3 +282,47 @@ def test_beta_that_rounds_to_one_has_a_finite_density_with_its_sample():
     # z ~ Beta(1, b): 1 - z = v^(1 / b) with v = 1 - Phi(eps), density b (1 - z)^(b - 1).
     log_rest = scipy.stats.norm.logsf(eps.astype("float64")) / 0.02
     np.testing.assert_allclose(log_q, np.log(0.02) + (0.02 - 1) * log_rest, rtol=1e-4)
+
+
+def test_von_mises_distribution_function(dtype):
+    """That of samples, cut opposite the mean angle: 0 and 1 at the cut, its ends kept by icdf."""
+    loc, k = 1.0, np.array([0.0, 0.5, 3.0, 100.0], dtype)
+    q = rp.VonMises(jnp.asarray(loc, dtype), jnp.asarray(k))
+    x = np.linspace(loc - 3.1, loc + 3.1, 21).astype(dtype)[:, None]
+
+    @compiled
+    def program(x, u):
+        ends = jnp.asarray([loc - 4, loc - np.pi, loc + np.pi, loc + 4], dtype)[:, None]
+        slope = jax.vmap(jax.grad(lambda v: jnp.sum(q.cdf(v))))(x)
+        return q.cdf(x), q.cdf(q.icdf(u)), q.cdf(ends), slope, jnp.exp(q.log_prob(x))
+
+    u = jnp.asarray([0.0, 1e-6, 0.3, 0.5, 0.999, 1.0], dtype)[:, None]
+    cdf, back, ends, slope, density = (np.asarray(v, "float64") for v in program(x, u))
+    eps = np.finfo(dtype).eps
+    # scipy's is an approximation for large concentrations: by quadrature.
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    width = 0.5 * (x.astype("float64") - loc + np.pi)[..., None]
+    angle = -np.pi + width * (1 + nodes)
+    wide = k.astype("float64")[:, None]
+    part = np.exp(-2 * wide * np.sin(0.5 * angle) ** 2) / (2 * np.pi * scipy.special.i0e(wide))
+    exact = np.sum(width * weights * part, axis=-1)
+    np.testing.assert_allclose(cdf, exact, atol=32 * eps)
+    np.testing.assert_allclose(back, np.broadcast_to(u, back.shape), atol=64 * eps)
+    np.testing.assert_allclose(ends, np.array([0, 0, 1, 1])[:, None] * np.ones(4), atol=4 * eps)
+    np.testing.assert_allclose(slope[:, 0], np.sum(density, axis=1), rtol=1e3 * eps)
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        rp.Beta(2.0, 2.0), rp.VonMises(0.0, 2.0), rp.StudentT(3.0, 0.0, 1.0),
+        rp.SkewNormal(0.0, 1.0, 0.0), rp.GeneralizedNormal(0.0, 1.0, 3.0),
+        rp.FisherSnedecor(3.0, 3.0), rp.Gamma(2.0, 1.0),
+    ],
+    ids=lambda q: type(q).__name__,
+)  # fmt: skip
+def test_slope_of_the_distribution_function_at_the_median(q):
+    """Where the tails are equal to the last bit, no slope may be taken for half of another's."""
+    at = q.icdf(0.5) if not isinstance(q, rp.Beta) else jnp.float32(0.5)
+    slope = jax.jit(jax.grad(q.cdf))(at)
+    np.testing.assert_allclose(slope, jnp.exp(q.log_prob(at)), rtol=1e-5)

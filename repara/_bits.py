@@ -5,6 +5,7 @@ around arrays, ten passes over memory for many words and as many small kernels f
 into one elementwise expression they take a third of the time, and the words are the same.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -39,27 +40,32 @@ def bits(key: Array, shape: Sequence[int], dtype: DTypeLike) -> Array:
       >>> bool(jnp.all(words == jax.random.bits(key, (8192,), jnp.uint32)))
       True
     """
-    size = math.prod(shape)
     # Counters of one word, and the one of jax's two ways to count in which draws do not depend on
     # how many there are.
     counted = jax.config.jax_threefry_partitionable  # type: ignore[attr-defined]
-    if jax.random.key_impl(key) != "threefry2x32" or not counted or not 0 < size < 1 << 32:
+    known = jax.random.key_impl(key) == "threefry2x32" and counted
+    if not known or not 0 < math.prod(shape) < 1 << 32:
         return jax.random.bits(key, tuple(shape), dtype)
+    return _hashed(jax.random.key_data(key), tuple(shape), jnp.dtype(dtype))
 
+
+# Compiled as such, so that a call outside jit is traced once a shape and not once a call.
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _hashed(data: Array, shape: tuple[int, ...], dtype: jnp.dtype) -> Array:
     def hashed(first: Array, second: Array) -> Array:
-        count = lax.iota(jnp.uint32, size)
+        count = lax.iota(jnp.uint32, math.prod(shape))
         high, low = _threefry(first, second, jnp.zeros_like(count), count)
-        if jnp.dtype(dtype).itemsize == 4:
+        if dtype.itemsize == 4:
             return high ^ low
         return (high.astype(dtype) << jnp.asarray(32, dtype)) | low.astype(dtype)
 
     def on_cpu(data: Array) -> Array:
-        return apart(hashed, data[0], data[1]).reshape(tuple(shape))
+        return apart(hashed, data[0], data[1]).reshape(shape)
 
     def elsewhere(data: Array) -> Array:
-        return jax.random.bits(jax.random.wrap_key_data(data), tuple(shape), dtype)
+        return jax.random.bits(jax.random.wrap_key_data(data, impl="threefry2x32"), shape, dtype)
 
-    return lax.platform_dependent(jax.random.key_data(key), cpu=on_cpu, default=elsewhere)
+    return lax.platform_dependent(data, cpu=on_cpu, default=elsewhere)
 
 
 def apart(f: Callable[..., Array], *words: Array) -> Array:

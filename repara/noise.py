@@ -83,7 +83,12 @@ def _open_uniform(key: jax.Array, shape: Shape, dtype: DTypeLike) -> jax.Array:
 
 def _standard_normal(key: jax.Array, shape: Shape, dtype: DTypeLike) -> jax.Array:
     """What `jax.random.normal` draws: sqrt(2) erfinv(u), u uniform in (-1, 1)."""
+    words = bits(key, shape, _word(dtype))
+    return _normals(words, jnp.dtype(dtype)) if words.size else words.astype(dtype)
 
+
+@functools.partial(jax.jit, static_argnums=1)
+def _normals(words: jax.Array, dtype: jnp.dtype) -> jax.Array:
     def normal(words: jax.Array) -> jax.Array:
         info = jnp.finfo(dtype)
         one = jnp.ones((), dtype)
@@ -96,8 +101,7 @@ def _standard_normal(key: jax.Array, shape: Shape, dtype: DTypeLike) -> jax.Arra
         u = jnp.maximum((two - one) * (one - low) + low, low)
         return jnp.asarray(math.sqrt(2), dtype) * lax.erf_inv(u)
 
-    words = bits(key, shape, _word(dtype))
-    return apart(normal, words) if words.size else normal(words)
+    return apart(normal, words)
 
 
 def _word(dtype: DTypeLike) -> jnp.dtype:

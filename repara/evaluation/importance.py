@@ -88,12 +88,10 @@ def importance_log_likelihood(
         log_w = log_likelihood(z) + prior.log_prob(z) - log_q
         return jnp.stack([logsumexp(log_w, axis=0), logsumexp(2 * log_w, axis=0)])
 
-    def body(total: jax.Array, index: jax.Array) -> tuple[jax.Array, None]:
-        return jnp.logaddexp(total, sums(jax.random.fold_in(key, index), chunk_size)), None
+    def body(index: jax.Array, total: jax.Array) -> jax.Array:
+        return jnp.logaddexp(total, sums(jax.random.fold_in(key, index), chunk_size))
 
-    total, _ = jax.lax.scan(
-        body, sums(jax.random.fold_in(key, 0), chunk_size), jnp.arange(1, full, dtype=jnp.uint32)
-    )
+    total = jax.lax.fori_loop(1, full, body, sums(jax.random.fold_in(key, 0), chunk_size))
     if rest:
         total = jnp.logaddexp(total, sums(jax.random.fold_in(key, full), rest))
     log_sum, log_sum_squares = total

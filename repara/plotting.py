@@ -350,8 +350,10 @@ def grouped_bars(
         for n, (label, heights) in enumerate(groups.items()):
             offset = (n - len(groups) / 2 + 0.5) * width
             axes.bar(np.arange(len(ticks)) + offset, heights, width, label=label)
-        axes.legend(loc="best", ncols=len(groups))
         axes.set_yscale("log")
+        # Room for the legend above the tallest bar.
+        axes.set_ylim(top=axes.get_ylim()[1] * 3)
+        axes.legend(loc="upper left", ncols=len(groups))
         axes.set_ylabel(ylabel)
         axes.set_title(title)
         axes.set_xticks(np.arange(len(ticks)), ticks)

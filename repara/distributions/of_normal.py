@@ -17,6 +17,15 @@ class OfNormal(Distribution):
 
     Both tails are as accurate as the transform and its inverse, since neither 1 - F nor 1 - u is
     formed.
+
+    Args:
+      **parameters: those of the family.
+
+    Example:
+      >>> from repara.distributions import StudentT
+      >>> q = StudentT(3.0, 0.0, 1.0)
+      >>> round(float(q.cdf(q.icdf(1e-20)) * 1e20), 3)
+      1.0
     """
 
     def _at_any(self, eps: jax.Array) -> jax.Array:

@@ -5,18 +5,16 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import ndtr
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.base import Distribution
-from repara.distributions.location_scale import _on_unit_interval
-from repara.special import log_ndtr, ndtri, skew_normal_normal_score, skew_normal_quantile
+from repara.distributions.of_normal import OfNormal
+from repara.special import log_ndtr, skew_normal_normal_score, skew_normal_quantile
 
 __all__ = ["SkewNormal"]
 
 
-class SkewNormal(Distribution):
+class SkewNormal(OfNormal):
     """The skew-normal distribution.
 
         q(x) = 2 phi(t) Phi(skewness t) / scale,   t = (x - loc) / scale
@@ -65,18 +63,6 @@ class SkewNormal(Distribution):
         t = (z - self.loc) / self.scale
         normal = -0.5 * t**2 - 0.5 * math.log(0.5 * math.pi) - jnp.log(self.scale)
         return normal + log_ndtr(self.skewness * t)
-
-    def _cdf(self, x: jax.Array) -> jax.Array:
-        return ndtr(self._inverse(x))
-
-    def _sf(self, x: jax.Array) -> jax.Array:
-        return ndtr(-self._inverse(x))
-
-    def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._transform(ndtri(u)), u)
-
-    def _isf(self, u: jax.Array) -> jax.Array:
-        return self._transform(-ndtri(u))
 
     def _standard_mean(self) -> jax.Array:
         return math.sqrt(2 / math.pi) * self.skewness / jnp.hypot(1.0, self.skewness)

@@ -351,7 +351,7 @@ def _rough(a: Array, b: Array, constants: Array, u: Array) -> _Rough:
 
 
 def _begun(eps: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
-    """A u with the right log Q up to 0.02, in float64 1e-8; 1 where that is a right tail, else -1.
+    """A u with the right log Q up to 0.01, in float64 1e-8; 1 where that is a right tail, else -1.
 
     And the constants of the density. Of the two tails the smaller one, as the larger determines y
     to fewer digits; but the larger one where the smaller begins far before the mode of its raised

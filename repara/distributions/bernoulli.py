@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, _as_shape
 from repara.noise import iid
-from repara.special.elementary import softplus
+from repara.special.elementary import sigmoid, softplus
 
 __all__ = ["Bernoulli"]
 
@@ -69,7 +69,7 @@ class Bernoulli(Distribution):
 
     def _probs(self) -> jax.Array:
         if self.probs is None:
-            return jax.nn.sigmoid(self.logits)
+            return sigmoid(self.logits)
         return self.probs
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
@@ -88,14 +88,14 @@ class Bernoulli(Distribution):
             return _entropy_of(self.probs) + _entropy_of(1 - self.probs)
         # softplus(l) - l sigmoid(l), with the logit's own sign taken out so that nothing overflows.
         size = jnp.abs(self.logits)
-        return softplus(-size) + size * jax.nn.sigmoid(-size)
+        return softplus(-size) + size * sigmoid(-size)
 
     def _mean(self) -> jax.Array:
         return self._probs()
 
     def _variance(self) -> jax.Array:
         if self.probs is None:
-            return jax.nn.sigmoid(self.logits) * jax.nn.sigmoid(-self.logits)
+            return sigmoid(self.logits) * sigmoid(-self.logits)
         return self.probs * (1 - self.probs)
 
     def _mode(self) -> jax.Array:

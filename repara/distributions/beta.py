@@ -15,7 +15,7 @@ from repara.special import (
     log_betainc,
     logit_beta_quantile,
 )
-from repara.special.elementary import softplus
+from repara.special.elementary import sigmoid, softplus
 from repara.special.tails import log_factorial_excess
 
 __all__ = ["Beta", "FisherSnedecor"]
@@ -87,7 +87,7 @@ class Beta(OfNormal):
         a, b = self.concentration1, self.concentration0
         y = logit_beta_quantile(eps, a, b)
         density = -(a - 1) * softplus(-y) - (b - 1) * softplus(y)
-        return jax.nn.sigmoid(y), density - self._log_beta()
+        return sigmoid(y), density - self._log_beta()
 
     def _log_beta(self) -> jax.Array:
         return _log_beta(self.concentration1, self.concentration0)

@@ -14,7 +14,7 @@ from repara.distributions.bernoulli import _entropy_of, _init_probs_or_logits
 from repara.distributions.constraints import Constraint
 from repara.distributions.discrete import Discrete
 from repara.noise import _open_uniform
-from repara.special.elementary import softplus
+from repara.special.elementary import sigmoid, softplus
 
 __all__ = ["Binomial", "Geometric", "NegativeBinomial", "Poisson"]
 
@@ -70,7 +70,7 @@ class Binomial(Discrete):
         )
 
     def _probs(self) -> jax.Array:
-        return jax.nn.sigmoid(self.logits) if self.probs is None else self.probs
+        return sigmoid(self.logits) if self.probs is None else self.probs
 
     def _draw(self, key: jax.Array, shape: Shape) -> jax.Array:
         n, p = jnp.broadcast_arrays(self.total_count, self._probs())
@@ -198,7 +198,7 @@ class Geometric(Discrete):
         _init_probs_or_logits(self, probs, logits)
 
     def _probs(self) -> jax.Array:
-        return jax.nn.sigmoid(self.logits) if self.probs is None else self.probs
+        return sigmoid(self.logits) if self.probs is None else self.probs
 
     def _log_failure(self) -> jax.Array:
         return -softplus(self.logits) if self.probs is None else jnp.log1p(-self.probs)

@@ -17,6 +17,7 @@ from repara.distributions.base import (
 )
 from repara.distributions.constraints import Constraint
 from repara.distributions.location_scale import _on_unit_interval
+from repara.special.elementary import sigmoid
 from repara.special.implicit import quantile
 
 __all__ = ["ImplicitReparameterization"]
@@ -121,7 +122,7 @@ class ImplicitReparameterization(Distribution):
             return jnp.sinh(s) if self.high is None else self.high - jnp.exp(-s)
         if self.high is None:
             return self.low + jnp.exp(s)
-        return self.low + (self.high - self.low) * jax.nn.sigmoid(s)
+        return self.low + (self.high - self.low) * sigmoid(s)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         reach = math.log(float(jnp.finfo(eps.dtype).max)) - 2

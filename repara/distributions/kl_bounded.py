@@ -18,10 +18,11 @@ from repara.distributions.gamma import Chi2, Gamma
 from repara.distributions.kl_gamma import _shape_and_rate
 from repara.distributions.kl_scalars import _EULER, _HALF_LOG_2PI, _log_cb, _within
 from repara.distributions.kl_table import _closed_form
-from repara.distributions.kumaraswamy import Kumaraswamy, _log1mexp
+from repara.distributions.kumaraswamy import Kumaraswamy
 from repara.distributions.normal import Normal
 from repara.distributions.pareto import Pareto
 from repara.distributions.uniform import Uniform
+from repara.special.tails import log1mexp
 
 __all__: list[str] = []
 
@@ -161,7 +162,7 @@ def _kumaraswamy_beta(q: Kumaraswamy, p: Beta) -> jax.Array:
     log_rest = -jax.nn.softplus(-u) / b[None]
     far = log_rest < -30.0
     near = jnp.where(far, -1.0, log_rest)
-    log_z = _log1mexp(-near) / a[None]
-    gap = jnp.where(far, jnp.log(a)[None], near - _log1mexp(-log_z))
+    log_z = log1mexp(near) / a[None]
+    gap = jnp.where(far, jnp.log(a)[None], near - log1mexp(log_z))
     total = jnp.sum(weights * gap, axis=0)
     return _cross_beta(p, mean_log, -1 / b - total) - q._entropy()

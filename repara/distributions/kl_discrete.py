@@ -8,6 +8,7 @@ from repara.distributions.bernoulli import Bernoulli
 from repara.distributions.categorical import Categorical, OneHotCategorical
 from repara.distributions.counts import Binomial, Geometric, Poisson
 from repara.distributions.kl_table import _closed_form
+from repara.special.elementary import sigmoid
 
 __all__: list[str] = []
 
@@ -23,7 +24,7 @@ def _weighted(weight: jax.Array, difference: jax.Array) -> jax.Array:
 def _bernoulli_bernoulli(q: Bernoulli, p: Bernoulli | Poisson) -> jax.Array:
     one, zero = jnp.ones((), q._probs().dtype), jnp.zeros((), q._probs().dtype)
     mean = q._probs()
-    complement = jax.nn.sigmoid(-q.logits) if q.probs is None else 1 - mean
+    complement = sigmoid(-q.logits) if q.probs is None else 1 - mean
     return _weighted(mean, q._log_prob(one) - p._log_prob(one)) + _weighted(
         complement, q._log_prob(zero) - p._log_prob(zero)
     )

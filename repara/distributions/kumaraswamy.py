@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.location_scale import _on_unit_interval
+from repara.special.tails import log1mexp
 
 __all__ = ["Kumaraswamy"]
 
@@ -50,12 +51,15 @@ class Kumaraswamy(Distribution):
     def __init__(self, concentration1: ArrayLike, concentration0: ArrayLike) -> None:
         super().__init__(concentration1=concentration1, concentration0=concentration0)
 
+    def _log_of_exponential(self, e: jax.Array) -> jax.Array:
+        """log z for e = -log of the probability of values above z."""
+        return log1mexp(-e / self.concentration0) / self.concentration1
+
     def _of_exponential(self, e: jax.Array) -> jax.Array:
-        """z for e = -log of the probability of values above z."""
-        return jnp.exp(_log1mexp(e / self.concentration0) / self.concentration1)
+        return jnp.exp(self._log_of_exponential(e))
 
     def _exponential_of(self, z: jax.Array) -> jax.Array:
-        return -self.concentration0 * _log1mexp(-self.concentration1 * jnp.log(z))
+        return -self.concentration0 * log1mexp(self.concentration1 * jnp.log(z))
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         return self._of_exponential(-jnp.log(eps))
@@ -65,10 +69,21 @@ class Kumaraswamy(Distribution):
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
-            a, b, log_z = self.concentration1, self.concentration0, jnp.log(z)
-            return jnp.log(a) + jnp.log(b) + (a - 1) * log_z + (b - 1) * _log1mexp(-a * log_z)
+            log_z = jnp.log(z)
+            return self._log_prob_of_logs(log_z, log1mexp(self.concentration1 * log_z))
 
         return self._supported(z, 0.5, inside)
+
+    def _log_prob_of_logs(self, log_z: jax.Array, log_rest: jax.Array) -> jax.Array:
+        """From log z and log(1 - z^a)."""
+        a, b = self.concentration1, self.concentration0
+        return jnp.log(a) + jnp.log(b) + (a - 1) * log_z + (b - 1) * log_rest
+
+    def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
+        # Both logarithms from the noise: finite where z rounds to 0 or 1.
+        e = -jnp.log(eps)
+        log_z = self._log_of_exponential(e)
+        return jnp.exp(log_z), self._log_prob_of_logs(log_z, -e / self.concentration0)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         positive = x > 0
@@ -103,10 +118,3 @@ class Kumaraswamy(Distribution):
         outside = jnp.where(b < 1, 1, jnp.where(a < 1, 0, jnp.where(b > 1, 0, 1)))
         mode = jnp.where(inner, inside, outside.astype(a.dtype))
         return mode * (a / a) * (b / b)  # NaN where a parameter is
-
-
-def _log1mexp(x: jax.Array) -> jax.Array:
-    """log(1 - exp(-x)) for x >= 0."""
-    small = x < 0.6931472
-    near = jnp.log(-jnp.expm1(-jnp.where(small, x, 1)))
-    return jnp.where(small, near, jnp.log1p(-jnp.exp(-jnp.where(small, 1, x))))

@@ -12,7 +12,7 @@ from repara.distributions import constraints
 from repara.distributions.location_scale import _on_unit_interval
 from repara.distributions.logistic import _logit
 from repara.distributions.of_normal import OfNormal
-from repara.special.elementary import softplus
+from repara.special.elementary import sigmoid, softplus
 
 __all__ = ["LogNormal", "LogitNormal"]
 
@@ -110,7 +110,7 @@ class LogitNormal(OfNormal):
         super().__init__(loc=loc, scale=scale)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return jax.nn.sigmoid(self.loc + self.scale * eps)
+        return sigmoid(self.loc + self.scale * eps)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return (_logit(z) - self.loc) / self.scale
@@ -123,7 +123,7 @@ class LogitNormal(OfNormal):
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
         y = self.loc + self.scale * eps
-        return jax.nn.sigmoid(y), self._log_prob_of_noise(eps, y)
+        return sigmoid(y), self._log_prob_of_noise(eps, y)
 
     def _log_prob_of_noise(self, eps: jax.Array, y: jax.Array) -> jax.Array:
         # dz/dy = z (1 - z), whose logarithm is -softplus(y) - softplus(-y).

@@ -11,7 +11,7 @@ from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.bernoulli import _init_probs_or_logits
 from repara.distributions.location_scale import LocationScale, _on_unit_interval
-from repara.special.elementary import softplus
+from repara.special.elementary import sigmoid, softplus
 
 __all__ = ["LogLogistic", "Logistic", "RelaxedBernoulli"]
 
@@ -49,7 +49,7 @@ class Logistic(LocationScale):
 
     @staticmethod
     def _standard_cdf(t: jax.Array) -> jax.Array:
-        return jax.nn.sigmoid(t)
+        return sigmoid(t)
 
     @staticmethod
     def _standard_log_prob(t: jax.Array) -> jax.Array:
@@ -87,7 +87,7 @@ class LogLogistic(Distribution):
         return jnp.exp(self.loc + self.scale * _logit(eps))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return jax.nn.sigmoid((jnp.log(z) - self.loc) / self.scale)
+        return sigmoid((jnp.log(z) - self.loc) / self.scale)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
@@ -177,10 +177,10 @@ class RelaxedBernoulli(Distribution):
         return (self._logits() + _logit(eps)) / self.temperature
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return jax.nn.sigmoid(self._scaled(eps))
+        return sigmoid(self._scaled(eps))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return jax.nn.sigmoid(self.temperature * _logit(z) - self._logits())
+        return sigmoid(self.temperature * _logit(z) - self._logits())
 
     def _log_prob_of_logit(self, y: jax.Array) -> jax.Array:
         t = self.temperature * y - self._logits()
@@ -193,7 +193,7 @@ class RelaxedBernoulli(Distribution):
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
         y = self._scaled(eps)
-        return jax.nn.sigmoid(y), self._log_prob_of_logit(y)
+        return sigmoid(y), self._log_prob_of_logit(y)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         return self._inverse(jnp.clip(x, 0, 1))

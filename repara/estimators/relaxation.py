@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from repara.estimators.surrogate import holds
-from repara.special.elementary import softplus
+from repara.special.elementary import sigmoid, softplus
 
 __all__: list[str] = []
 
@@ -61,4 +61,4 @@ def relax_logits(latent: jax.Array, temperature: ArrayLike, binary: bool) -> jax
     if holds(positive) is False:
         raise ValueError(f"the temperature must be positive, got {temperature}")
     scaled = latent / jnp.where(positive, t, jnp.nan)
-    return jax.nn.sigmoid(scaled) if binary else jax.nn.softmax(scaled, axis=-1)
+    return sigmoid(scaled) if binary else jax.nn.softmax(scaled, axis=-1)

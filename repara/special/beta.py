@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from repara.special.elementary import log1p
+from repara.special.elementary import log1p, sigmoid
 from repara.special.elementwise import as_floats, by_dtype, isolated, pointwise
 from repara.special.normal import _log_ndtr, _ndtri_exp
 from repara.special.tails import (
@@ -429,7 +429,7 @@ def _logit_quantile(eps: Array, a: Array, b: Array) -> Array:
 def _quantile(eps: Array, a: Array, b: Array) -> Array:
     valid, safe, a, b = _guarded(*jnp.broadcast_arrays(eps, a, b))
     y = jnp.where(jnp.abs(eps) < jnp.inf, _solved(safe, a, b), eps)
-    return jnp.where(valid, jax.nn.sigmoid(y), jnp.nan)
+    return jnp.where(valid, sigmoid(y), jnp.nan)
 
 
 def _log_tails(y: Array, a: Array, b: Array) -> tuple[Array, Array]:

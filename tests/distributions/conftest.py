@@ -8,7 +8,11 @@ import pytest
 
 from tests.distributions.registry import CASES
 
-_COSTLY = ("test_derivatives_at_fixed_noise", "test_expectations")
+_COSTLY = (
+    "test_derivatives_at_fixed_noise",
+    "test_expectations",
+    "test_change_of_variables",
+)
 _FIRST = {case.family: case.name for case in reversed(CASES)}
 
 

@@ -85,3 +85,21 @@ def test_log1p_against_mpmath(dtype):
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(given, true, rtol=4 * eps)
     np.testing.assert_allclose(slope, true_slope, rtol=4 * eps)
+
+
+@pytest.mark.parametrize(
+    ("name", "exact"),
+    [("sigmoid", lambda x: 1 / (1 + mpmath.exp(-x))), ("tanh", mpmath.tanh)],
+)
+@pytest.mark.parametrize("order", [1, 2])
+def test_slopes_where_the_value_rounds_to_one(name, exact, order, dtype):
+    function = getattr(elementary, name)
+    for _ in range(order):
+        function = jax.grad(function)
+    x = np.asarray([0.5, 3.0, 9.0, 17.0, 30.0], dtype)
+    x = np.concatenate([-x, x])
+    given = np.asarray(jax.jit(jax.vmap(function))(jnp.asarray(x)), "float64")
+    with mpmath.workdps(120):
+        h = mpmath.mpf(10) ** -25
+        true = [float(mpmath.diff(exact, mpmath.mpf(float(v)), order, h=h)) for v in x]
+    np.testing.assert_allclose(given, true, rtol=64 * float(np.finfo(dtype).eps))

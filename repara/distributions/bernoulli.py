@@ -83,6 +83,11 @@ class Bernoulli(Distribution):
         outside = jnp.where(jnp.isnan(z), jnp.nan, -jnp.inf)
         return jnp.where(constraints.boolean.check(z), inside, outside)
 
+    def _cdf(self, x: jax.Array) -> jax.Array:
+        failure = 1 - self.probs if self.logits is None else sigmoid(-self.logits)
+        below = jnp.where(x < 1, failure, 1)
+        return jnp.where(jnp.isnan(x), jnp.nan, jnp.where(x < 0, 0, below))
+
     def _entropy(self) -> jax.Array:
         if self.logits is None:
             return _entropy_of(self.probs) + _entropy_of(1 - self.probs)

@@ -108,6 +108,15 @@ class Beta(OfNormal):
         total = self.concentration1 + self.concentration0
         return self.concentration1 / total * (self.concentration0 / total) / (total + 1)
 
+    def _mode(self) -> jax.Array:
+        # Inside for a > 1 and b > 1; else at the end where the density is highest, or either end.
+        a, b = self.concentration1, self.concentration0
+        inner = (a > 1) & (b > 1)
+        x, y = jnp.where(inner, a, 2) - 1, jnp.where(inner, b, 2) - 1
+        flat = jnp.where((a == 1) & (b == 1), 0.5, 0)
+        outside = jnp.where(a > b, 1, flat).astype(a.dtype) * (a / a) * (b / b)
+        return jnp.where(inner, x / (x + y), outside)  # NaN where a parameter is
+
 
 class FisherSnedecor(OfNormal):
     """The Fisher-Snedecor (F) distribution: the ratio of two chi-squared variables over their df.

@@ -91,6 +91,11 @@ class Categorical(_OverCategories):
         inside = jnp.where(jnp.isnan(poison), jnp.nan, inside)
         return jnp.where(self.support.check(z) | jnp.isnan(inside), inside, -jnp.inf)
 
+    def _cdf(self, x: jax.Array) -> jax.Array:
+        probs = self._probs()
+        below = jnp.sum(jnp.where(_indices(probs) <= x[..., None], probs, 0), axis=-1)
+        return jnp.where(jnp.isnan(x), jnp.nan, below)
+
     def _mean(self) -> jax.Array:
         probs = self._probs()
         return jnp.sum(probs * _indices(probs), axis=-1)

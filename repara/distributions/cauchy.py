@@ -123,6 +123,12 @@ class HalfCauchy(Distribution):
     def _entropy(self) -> jax.Array:
         return math.log(2 * math.pi) + jnp.log(self.scale)
 
+    def _mean(self) -> jax.Array:
+        return jnp.where(jnp.isnan(self.scale), jnp.nan, jnp.inf)
+
+    def _variance(self) -> jax.Array:
+        return self._mean()
+
     def _mode(self) -> jax.Array:
         return 0 * self.scale
 

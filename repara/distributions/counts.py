@@ -1,26 +1,47 @@
 """Distributions of counts: binomial, Poisson, geometric, negative binomial."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln, xlog1py, xlogy
+from jax.scipy.special import xlog1py
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Shape
-from repara.distributions.bernoulli import _entropy_of, _init_probs_or_logits
+from repara.distributions.bernoulli import _entropy_of, _init_probs_or_logits, _log_or_inf
 from repara.distributions.constraints import Constraint
 from repara.distributions.discrete import Discrete
 from repara.noise import _open_uniform
+from repara.special import log_betainc, log_gammaincc
 from repara.special.elementary import sigmoid, softplus
+from repara.special.saddle_point import deviance, entropy_of_counts, log_factorial_excess
 
 __all__ = ["Binomial", "Geometric", "NegativeBinomial", "Poisson"]
 
 
-def _log_choose(n: jax.Array, k: jax.Array) -> jax.Array:
-    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+def _logs(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
+    """log p and log(1 - p)."""
+    if probs is None:
+        return -softplus(-logits), -softplus(logits)
+    return _log_or_inf(probs), _log_or_inf(1 - probs)
+
+
+def _chances(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
+    """p and 1 - p."""
+    if probs is None:
+        return sigmoid(logits), sigmoid(-logits)
+    return probs, 1 - probs
+
+
+def _steps(x: jax.Array, top: ArrayLike, below: Callable[[jax.Array], jax.Array]) -> jax.Array:
+    """The distribution function of counts: `below(k)` for the integer k up to x, 1 from `top`."""
+    k = jnp.floor(x)
+    inside = (k >= 0) & (k < top)
+    value = jnp.where(inside, below(jnp.where(inside, k, 0)), (k >= top).astype(x.dtype))
+    return jnp.where(jnp.isnan(x), jnp.nan, value)
 
 
 class Binomial(Discrete):
@@ -80,15 +101,26 @@ class Binomial(Discrete):
         return jnp.where(bad, jnp.nan, draw)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
-        def inside(z: jax.Array) -> jax.Array:
-            n = self.total_count
-            if self.probs is None:
-                weight = -z * softplus(-self.logits) - (n - z) * softplus(self.logits)
-            else:
-                weight = xlogy(z, self.probs) + xlog1py(n - z, -self.probs)
-            return _log_choose(n, z) + weight
+        def inside(k: jax.Array) -> jax.Array:
+            n, rest = self.total_count, self.total_count - k
+            (p, q), (log_p, log_q) = (f(self.probs, self.logits) for f in (_chances, _logs))
+            log_n = jnp.log(jnp.maximum(n, 1))
+            excess = log_factorial_excess(n) - log_factorial_excess(k) - log_factorial_excess(rest)
+            return excess - deviance(k, n * p, log_n + log_p) - deviance(rest, n * q, log_n + log_q)
 
         return self._supported(z, 0.0, inside)
+
+    def _cdf(self, x: jax.Array) -> jax.Array:
+        n, q = self.total_count, _chances(self.probs, self.logits)[1]
+
+        def below(k: jax.Array) -> jax.Array:
+            return jnp.exp(log_betainc(jnp.maximum(n - k, 1), k + 1, q))
+
+        return _steps(x, n, below)
+
+    def _mode(self) -> jax.Array:
+        n, p = self.total_count, self._probs()
+        return jnp.minimum(jnp.floor((n + 1) * p), n)
 
     def _mean(self) -> jax.Array:
         return self.total_count * self._probs()
@@ -154,7 +186,17 @@ class Poisson(Discrete):
         return jnp.where(bad, jnp.nan, draw)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
-        return self._supported(z, 0.0, lambda z: xlogy(z, self.rate) - self.rate - gammaln(z + 1))
+        return self._supported(z, 0.0, self._log_prob_inside)
+
+    def _log_prob_inside(self, k: jax.Array) -> jax.Array:
+        return -log_factorial_excess(k) - deviance(k, self.rate, _log_or_inf(self.rate))
+
+    def _cdf(self, x: jax.Array) -> jax.Array:
+        return _steps(x, jnp.inf, lambda k: jnp.exp(log_gammaincc(k + 1, self.rate)))
+
+    def _entropy(self) -> jax.Array:
+        q = jax.tree.map(lambda x: x[None], self)
+        return entropy_of_counts(q._log_prob_inside, self.rate, jnp.ones_like(self.rate))
 
     def _mean(self) -> jax.Array:
         return self.rate
@@ -215,6 +257,9 @@ class Geometric(Discrete):
             return jnp.log(self.probs) + xlog1py(z, -self.probs)
 
         return self._supported(z, 0.0, inside)
+
+    def _cdf(self, x: jax.Array) -> jax.Array:
+        return _steps(x, jnp.inf, lambda k: -jnp.expm1((k + 1) * self._log_failure()))
 
     def _entropy(self) -> jax.Array:
         p = self._probs()
@@ -283,15 +328,28 @@ class NegativeBinomial(Discrete):
         return jnp.where(bad, jnp.nan, draw)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
-        def inside(z: jax.Array) -> jax.Array:
-            n = self.total_count
-            if self.probs is None:
-                weight = -z * softplus(-self.logits) - n * softplus(self.logits)
-            else:
-                weight = z * jnp.log(self.probs) + n * jnp.log1p(-self.probs)
-            return gammaln(n + z) - gammaln(z + 1) - gammaln(n) + weight
+        return self._supported(z, 0.0, self._log_prob_inside)
 
-        return self._supported(z, 0.0, inside)
+    def _log_prob_inside(self, k: jax.Array) -> jax.Array:
+        # Gamma(n + k) / (k! Gamma(n)) is n / (n + k) of what it is for n + k trials.
+        n, total = self.total_count, self.total_count + k
+        (p, q), (log_p, log_q) = (f(self.probs, self.logits) for f in (_chances, _logs))
+        log_total = jnp.log(total)
+        excess = log_factorial_excess(total) - log_factorial_excess(k) - log_factorial_excess(n)
+        fall = deviance(k, total * p, log_total + log_p)
+        return excess - jnp.log1p(k / n) - fall - deviance(n, total * q, log_total + log_q)
+
+    def _cdf(self, x: jax.Array) -> jax.Array:
+        q = _chances(self.probs, self.logits)[1]
+        return _steps(x, jnp.inf, lambda k: jnp.exp(log_betainc(self.total_count, k + 1, q)))
+
+    def _entropy(self) -> jax.Array:
+        q = jax.tree.map(lambda x: x[None], self)
+        return entropy_of_counts(q._log_prob_inside, self._mean(), 1 + self._odds())
+
+    def _mode(self) -> jax.Array:
+        n = self.total_count
+        return jnp.floor(self._odds() * jnp.maximum(n - 1, 0))
 
     def _mean(self) -> jax.Array:
         return self.total_count * self._odds()

@@ -81,6 +81,12 @@ class Levy(Distribution):
     def _entropy(self) -> jax.Array:
         return 0.5 * (1 + 3 * _EULER + math.log(16 * math.pi)) + jnp.log(self.scale)
 
+    def _mean(self) -> jax.Array:
+        return jnp.where(jnp.isnan(self.loc + self.scale), jnp.nan, jnp.inf)
+
+    def _variance(self) -> jax.Array:
+        return self._mean()
+
     def _mode(self) -> jax.Array:
         return self.loc + self.scale / 3
 

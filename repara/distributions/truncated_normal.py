@@ -12,11 +12,14 @@ from repara.distributions.constraints import Constraint
 from repara.distributions.of_normal import OfNormal
 from repara.special import log_ndtr, ndtri, truncated_normal_quantile
 from repara.special.normal import mills
+from repara.special.tails import gauss
 from repara.special.truncated_normal import _parts
 
 __all__ = ["TruncatedNormal"]
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+# To rounding for integrands that fall by exp(-40), as a normal or an exponential one.
+_RULE = gauss(40)
 
 
 def _drop(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -161,6 +164,46 @@ class TruncatedNormal(OfNormal):
         smaller = below < above
         eps = ndtri(jnp.where(smaller, below, above))
         return jnp.where(smaller, eps, -eps)
+
+    def _moments(self) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+        """Of s, the distance from the mode in scales, whose density falls as exp(-c s - s^2 / 2).
+
+        Integrals on both sides of the mode by Gauss' rule: positive terms, also where the interval
+        lies in a tail or is so narrow that moments are small differences.
+
+        Returns:
+          The logarithm of the integral of the density relative to the mode, E s, E s^2, and the
+          mean of c s + s^2 / 2, with c the distance of the mode from `loc` in scales.
+        """
+        low, high = self._ends()
+        mode = jnp.clip(jnp.zeros_like(low + high), low, high)
+        sums = []
+        for side, room in ((-1, mode - low), (1, high - mode)):
+            slope = side * mode  # negative only where there is no room
+            # where the density has fallen by exp(-40)
+            end = jnp.minimum(room, 80 / (slope + jnp.sqrt(slope * slope + 80)))
+            points, weights = (
+                jnp.asarray(v, low.dtype).reshape(-1, *(1,) * end.ndim) for v in _RULE
+            )
+            s = points * end
+            fall = s * (slope + 0.5 * s)
+            density = weights * end * jnp.exp(-fall)
+            moments = [density, side * s * density, s * s * density, fall * density]
+            sums.append([jnp.sum(m, axis=0) for m in moments])
+        mass, *moments = (a + b for a, b in zip(*sums, strict=True))
+        first, second, fall = (m / mass for m in moments)
+        return jnp.log(mass), first, second, fall
+
+    def _mean(self) -> jax.Array:
+        return self._mode() + self.scale * self._moments()[1]
+
+    def _variance(self) -> jax.Array:
+        _, first, second, _ = self._moments()
+        return self.scale**2 * (second - first * first)
+
+    def _entropy(self) -> jax.Array:
+        log_mass, _, _, fall = self._moments()
+        return jnp.log(self.scale) + log_mass + fall
 
     def _mode(self) -> jax.Array:
         return jnp.clip(self.loc, self.low, self.high) + 0 * self.scale

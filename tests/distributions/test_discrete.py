@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 import scipy.stats
@@ -66,3 +67,112 @@ def test_edges_of_probabilities():
 def test_no_enumeration_under_jit_where_the_size_is_a_parameter():
     with pytest.raises(NotImplementedError, match="total_count is concrete"):
         jax.jit(lambda n: rp.Binomial(n, probs=0.5).entropy())(3.0)
+
+
+LARGE = {
+    "poisson": (lambda t: rp.Poisson(t(1e4)), scipy.stats.poisson(1e4)),
+    "binomial": (lambda t: rp.Binomial(t(1e5), probs=t(0.25)), scipy.stats.binom(1e5, 0.25)),
+    "negative_binomial": (
+        lambda t: rp.NegativeBinomial(t(1e4), probs=t(0.75)),
+        scipy.stats.nbinom(1e4, 0.25),
+    ),
+}
+
+
+def _factorial(x):
+    return mpmath.loggamma(x + 1)
+
+
+def _exact_log_prob(name, k):
+    """At 40 digits: that of scipy is wrong in the eleventh digit."""
+    p, k = mpmath.mpf(1) / 4, mpmath.mpf(float(k))
+    if name == "poisson":
+        return k * mpmath.log(10000) - 10000 - _factorial(k)
+    n = mpmath.mpf(100000 if name == "binomial" else 10000)
+    if name == "binomial":
+        choose = _factorial(n) - _factorial(k) - _factorial(n - k)
+        return choose + k * mpmath.log(p) + (n - k) * mpmath.log(1 - p)
+    choose = _factorial(n + k - 1) - _factorial(k) - _factorial(n - 1)
+    return choose + k * mpmath.log(1 - p) + n * mpmath.log(p)
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_counts_keep_their_digits(name, dtype):
+    """The factorials are 1e5 to 1e6: subtracted in float32, they leave two digits."""
+    make, reference = LARGE[name]
+    q = make(np.dtype(dtype).type)
+    k = np.unique(reference.ppf([1e-12, 1e-6, 1e-3, 0.01, 0.3, 0.5, 0.9, 0.99, 1 - 1e-6]))
+    with mpmath.workdps(40):
+        exact = np.asarray([float(_exact_log_prob(name, v)) for v in k])
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(q.log_prob(k.astype(dtype)), exact, rtol=8 * eps, atol=16 * eps)
+    # The parameter 1 - p is rounded, and the distribution function is as steep as 1 / sqrt(n).
+    slack = 16 * eps * reference.mean() / reference.std()
+    np.testing.assert_allclose(q.cdf(k.astype(dtype)), reference.cdf(k), rtol=1e-6, atol=slack)
+    mode = float(q.mode)
+    # 1e4 is a mode of the Poisson distribution of that rate, and so is 9,999.
+    assert reference.pmf(mode) * (1 + 1e-9) >= reference.pmf([mode - 1, mode + 1]).max()
+
+
+@pytest.mark.parametrize(
+    ("q", "reference"),
+    [
+        (rp.Bernoulli(probs=0.3), scipy.stats.bernoulli(0.3)),
+        (rp.Bernoulli(logits=-0.4), scipy.stats.bernoulli(1 / (1 + np.exp(0.4)))),
+        (rp.Categorical(probs=np.asarray([0.2, 0.5, 0.3], "f")), None),
+        (rp.Binomial(7.0, probs=0.3), scipy.stats.binom(7, 0.3)),
+        (rp.Binomial(7.0, logits=0.5), scipy.stats.binom(7, 1 / (1 + np.exp(-0.5)))),
+        (rp.Binomial(0.0, probs=0.3), scipy.stats.binom(0, 0.3)),
+        (rp.Poisson(3.5), scipy.stats.poisson(3.5)),
+        (rp.Poisson(0.0), scipy.stats.poisson(0.0)),
+        (rp.Geometric(probs=0.3), scipy.stats.geom(0.3, loc=-1)),
+        (rp.NegativeBinomial(3.5, probs=0.4), scipy.stats.nbinom(3.5, 0.6)),
+        (rp.NegativeBinomial(2.0, logits=0.4), scipy.stats.nbinom(2, 1 / (1 + np.exp(0.4)))),
+    ],
+    ids=lambda q: type(q).__name__,
+)
+def test_distribution_functions(q, reference):
+    x = np.asarray([-1.0, -0.5, 0.0, 0.3, 1.0, 2.0, 2.9, 5.0, 7.0, 30.0, np.inf], "f")
+    if reference is None:
+        expected = np.asarray([0, 0, 0.2, 0.2, 0.7, 1, 1, 1, 1, 1, 1])
+    else:
+        expected = reference.cdf(x)
+    np.testing.assert_allclose(q.cdf(x), expected, rtol=2e-6, atol=1e-6)
+    assert np.isnan(q.cdf(np.float32(np.nan)))
+
+
+def _sum_of_terms(q, k):
+    log_q = np.asarray(q.log_prob(k))
+    return -np.sum(np.exp(log_q) * np.where(log_q > -np.inf, log_q, 0))
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e-3, 0.5, 3.0, 40.0, 63.5, 200.0, 1e4])
+def test_entropy_of_poisson(rate, x64):
+    entropy, slope = jax.value_and_grad(lambda r: rp.Poisson(r).entropy())(rate + 0.0)
+    k = np.arange(np.floor(rate + 40 * np.sqrt(rate) + 60))
+    np.testing.assert_allclose(entropy, _sum_of_terms(rp.Poisson(rate), k), rtol=1e-11)
+    if rate > 0:
+        h = 1e-4 * rate
+        ends = [_sum_of_terms(rp.Poisson(rate + d), k) for d in (-h, h)]
+        np.testing.assert_allclose(slope, (ends[1] - ends[0]) / (2 * h), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("count", "p"),
+    [(0.01, 0.5), (0.01, 0.999), (0.3, 0.9999), (3.5, 0.4), (30.0, 0.99), (1e4, 0.5), (0.05, 1e-3)],
+)
+def test_entropy_of_negative_binomial(count, p, x64):
+    def make(p):
+        return rp.NegativeBinomial(count, probs=p)
+
+    entropy, slope = jax.value_and_grad(lambda p: make(p).entropy())(p)
+    mean, spread = float(make(p).mean), float(make(p).stddev)
+    k = np.arange(np.floor(mean + 45 * spread + 60 / (1 - p)))
+    np.testing.assert_allclose(entropy, _sum_of_terms(make(p), k), rtol=1e-11)
+    h = 1e-4 * min(p, 1 - p)
+    ends = [_sum_of_terms(make(p + d), k) for d in (-h, h)]
+    np.testing.assert_allclose(slope, (ends[1] - ends[0]) / (2 * h), rtol=1e-5)
+
+
+def test_gradient_of_a_count_of_zero_at_rate_zero():
+    assert float(jax.grad(lambda r: rp.Poisson(r).log_prob(0.0))(0.0)) == -1.0

@@ -326,3 +326,72 @@ def test_slope_of_the_distribution_function_at_the_median(q):
     at = q.icdf(0.5) if not isinstance(q, rp.Beta) else jnp.float32(0.5)
     slope = jax.jit(jax.grad(q.cdf))(at)
     np.testing.assert_allclose(slope, jnp.exp(q.log_prob(at)), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(-1.0, 3.0), (-np.inf, np.inf), (0.5, np.inf), (-np.inf, -2.0), (0.0, 1e-3), (40.0, 41.0),
+     (-1e3, -999.0), (-1e-4, 2e-4), (8.0, np.inf), (-30.0, 0.1)],
+)  # fmt: skip
+def test_moments_of_truncated_normal(low, high, dtype):
+    """Mean, variance, entropy and their slopes in loc, against mpmath."""
+    loc, scale = 0.25, 2.0
+    ends = [np.asarray(loc + scale * end, dtype) for end in (low, high)]
+
+    def summaries(loc):
+        q = rp.TruncatedNormal(loc, np.asarray(scale, dtype), *ends)
+        return jnp.stack([q.mean, q.variance, q.entropy()])
+
+    at = jnp.asarray(loc, dtype)
+    given, slopes = jax.jvp(summaries, (at,), (jnp.ones_like(at),))
+
+    def exact(loc):
+        a, b = ((mpmath.mpf(float(end)) - loc) / scale for end in ends)
+        peak = min(max(mpmath.mpf(0), a), b)
+        start, end = (min(max(peak + d, a), b) for d in (-30, 30))
+        start, end = (mpmath.mpf(x) for x in (start, end))
+        near = [x for x in (peak - 1, peak, peak + mpmath.mpf(1) / 32, peak + 1) if start < x < end]
+        pieces = [start, *near, end]
+
+        def integral(f):
+            weight = lambda t: mpmath.exp((peak * peak - t * t) / 2)  # noqa: E731
+            return mpmath.quad(lambda t: f(t - peak) * weight(t), pieces)
+
+        mass = integral(lambda s: 1)
+        first, second = (integral(lambda s, n=n: s**n) / mass for n in (1, 2))
+        fall = second / 2 + peak * first
+        variance = scale**2 * (second - first**2)
+        return [
+            loc + scale * (peak + first),
+            variance,
+            mpmath.log(scale) + mpmath.log(mass) + fall,
+        ]
+
+    with mpmath.workdps(40):
+        h = mpmath.mpf(10) ** -12
+        true = np.asarray([float(v) for v in exact(mpmath.mpf(loc))])
+        moved = zip(exact(loc + h), exact(loc - h), strict=True)
+        true_slopes = np.asarray([float((a - b) / (2 * h)) for a, b in moved])
+    # In a tail the ends are rounded, and so is what lies between them.
+    size = 1 + max(low, -high, 0.0)
+    eps = float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(given, true, rtol=64 * eps * size**0.5)
+    # The slopes of the parts of a narrow interval on both sides of its mode are 1 / width each.
+    slack = 64 * eps * np.maximum(np.abs(true_slopes), np.abs(true)).max() * size
+    slack = slack + 4 * eps / min(high - low, 1.0)
+    np.testing.assert_allclose(slopes, true_slopes, rtol=64 * eps * size, atol=slack)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "mode"),
+    [(3.0, 2.0, 2 / 3), (0.5, 2.0, 0.0), (2.0, 0.5, 1.0), (0.3, 0.7, 0.0), (0.7, 0.3, 1.0),
+     (1.0, 1.0, 0.5), (1.0, 3.0, 0.0), (3.0, 1.0, 1.0)],
+)  # fmt: skip
+def test_mode_of_beta(a, b, mode):
+    np.testing.assert_allclose(rp.Beta(a, b).mode, mode, rtol=1e-6)
+    assert np.isnan(jax.jit(lambda a: rp.Beta(a, b).mode)(-1.0))
+
+
+def test_infinite_moments():
+    for q in (rp.HalfCauchy(2.0), rp.Levy(1.0, 2.0)):
+        assert float(q.mean) == float(q.variance) == np.inf

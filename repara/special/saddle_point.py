@@ -1,0 +1,115 @@
+"""Probabilities of counts without the cancellation of factorials.
+
+log k! is k log k - k and an excess that grows like log(k) / 2. The large parts of the factorials of
+a probability add up to deviances, which are small near the mean and are computed as such:
+
+    Poisson      log q(k) = -excess(k) - D(k, rate)
+    binomial     log q(k) = excess(n) - excess(k) - excess(n - k) - D(k, n p) - D(n - k, n (1 - p))
+
+Source: Loader (2000), "Fast and accurate computation of binomial probabilities".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from repara.special.elementwise import by_dtype
+from repara.special.polynomial import horner
+from repara.special.tails import gauss, held
+from repara.special.tails import log_factorial_excess as _excess
+
+# (atanh(s) - s) / s^3 for |s| < 0.15: cut where the next term is below rounding.
+_ATANH = [1 / (2 * n + 3) for n in range(9)]
+
+
+def deviance(x: Array, mean: Array, log_mean: Array) -> Array:
+    """D(x, m) = x log(x / m) + m - x, nonnegative and 0 only at x = m.
+
+    Args:
+        x: nonnegative.
+        mean: m, nonnegative.
+        log_mean: log m, which may be finite where m underflows; -inf where m is 0.
+
+    Returns:
+        The deviance; inf where m is 0 and x is not.
+    """
+    positive = x > 0
+    safe = jnp.where(positive, x, 1)
+    # log(x / m) = -2 atanh(s) with s = (m - x) / (m + x)
+    gap = mean - x
+    s = gap / jnp.where(positive, mean + safe, 1)
+    near = positive & (jnp.abs(s) < 0.15)
+    s = jnp.where(near, s, 0)
+    series = gap * s - 2 * safe * s * (s * s) * horner(_ATANH[: by_dtype(s, 4, 9)], s * s)
+    far = safe * (jnp.log(safe) - jnp.where(positive & ~near, log_mean, 0)) + gap
+    return jnp.where(near, series, jnp.where(positive, far, mean))
+
+
+def log_factorial_excess(x: Array) -> Array:
+    """log Gamma(1 + x) - x log x + x for x >= 0, 0 at 0."""
+    positive = x > 0
+    return jnp.where(positive, _excess(jnp.where(positive, x, 1)), 0)
+
+
+# The sum over the integers from _START on is the integral from _START - 1/2 and a combination of
+# the values at the integers around, which is that of the Euler-Maclaurin series of the midpoint
+# rule, with derivatives of the polynomial through them.
+_START = 64
+_AROUND = 6
+_MIDPOINT = {1: 1 / 24, 3: -7 / 5760, 5: 31 / 967680, 7: -127 / 154828800}
+
+
+def _sum_weights() -> np.ndarray:
+    offsets = np.arange(-_AROUND, _AROUND) + 0.5
+    degrees = np.arange(2 * _AROUND)
+    # sum_j c_j offsets_j^m is the m-th derivative at 0, times its coefficient
+    right = [_MIDPOINT.get(int(m), 0.0) * float(np.prod(np.arange(1, m + 1))) for m in degrees]
+    correction = np.linalg.solve(offsets[None] ** degrees[:, None], right)
+    weights = np.zeros(_START + _AROUND)
+    weights[:_START] = 1
+    weights[_START - _AROUND :] += correction
+    return weights
+
+
+_WEIGHTS = _sum_weights()
+_RULE = gauss(128)
+
+
+def entropy_of_counts(log_prob: Callable[[Array], Array], mean: Array, dispersion: Array) -> Array:
+    """-sum_k q(k) log q(k) over k = 0, 1, ..., for a q that is smooth in k at the scale of k.
+
+    Integers up to 63 one by one; beyond, an integral over log k by Gauss' rule.
+
+    Args:
+        log_prob: log q, also between the integers; takes an axis more than the parameters have.
+        mean: The mean.
+        dispersion: Variance / mean, at least 1.
+
+    Returns:
+        The entropy in nats, of the shape of `mean`, to 1e-11 of it in float64.
+    """
+
+    def terms(k: Array) -> Array:
+        log_q = log_prob(k)
+        possible = log_q > -jnp.inf
+        return -jnp.exp(log_q) * jnp.where(possible | jnp.isnan(log_q), log_q, 0)
+
+    def column(x: np.ndarray) -> Array:
+        return jnp.asarray(x, mean.dtype).reshape(-1, *(1,) * mean.ndim)
+
+    lattice = jnp.sum(column(_WEIGHTS) * terms(column(np.arange(len(_WEIGHTS)))), axis=0)
+
+    # Outside of these the probability is below e^-37, as that of a gamma variable of these moments.
+    mean, dispersion = held(mean), held(dispersion)
+    relative = dispersion / jnp.where(mean > 0, mean, 1)
+    start = _START - 0.5
+    low = jnp.maximum(start, mean * jnp.exp(-40 * relative - 9 * jnp.sqrt(relative)))
+    high = jnp.maximum(low, mean + 9 * jnp.sqrt(mean * dispersion) + 40 * dispersion)
+    length = jnp.log(high / low)
+    points, weights = (column(x) for x in _RULE)
+    k = low[None] * jnp.exp(points * length[None])
+    return lattice + length * jnp.sum(weights * k * terms(k), axis=0)

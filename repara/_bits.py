@@ -7,7 +7,7 @@ into one elementwise expression they take a third of the time, and the words are
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,9 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-__all__ = ["apart", "bits"]
+from repara._apart import apart
+
+__all__ = ["bits"]
 
 # Salmon, Moraes, Dror & Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3": the rotations
 # of table 2, and the parity word of section 3.3.
@@ -60,35 +62,12 @@ def _hashed(data: Array, shape: tuple[int, ...], dtype: jnp.dtype) -> Array:
         return (high.astype(dtype) << jnp.asarray(32, dtype)) | low.astype(dtype)
 
     def on_cpu(data: Array) -> Array:
-        return apart(hashed, data[0], data[1]).reshape(shape)
+        return apart(hashed, data[0], data[0], data[1]).reshape(shape)
 
     def elsewhere(data: Array) -> Array:
         return jax.random.bits(jax.random.wrap_key_data(data, impl="threefry2x32"), shape, dtype)
 
     return lax.platform_dependent(data, cpu=on_cpu, default=elsewhere)
-
-
-def apart(f: Callable[..., Array], *words: Array) -> Array:
-    """f(*words), compiled apart from what uses it: XLA on a CPU would compute it in each use.
-
-    It counts integer operations as cheap, however many, and does not fuse across a conditional;
-    that the predicate is true it cannot know. Where `vmap` batches the words, only speed is lost.
-
-    Args:
-      f: of the words, to one array.
-      *words: arrays of integers.
-
-    Returns:
-      What f returns.
-
-    Example:
-      >>> [int(x) for x in apart(lambda x: x + 1, jnp.arange(3))]
-      [1, 2, 3]
-    """
-    corner = words[0].reshape(-1)[0]
-    true = (corner | jnp.ones_like(corner)) != 0
-    blank = jax.eval_shape(f, *words)
-    return lax.cond(true, f, lambda *_: jnp.zeros(blank.shape, blank.dtype), *words)
 
 
 def _threefry(first: Array, second: Array, x: Array, y: Array) -> tuple[Array, Array]:

@@ -23,7 +23,8 @@ from jax import lax
 from jax.scipy.special import ndtri
 from jax.typing import DTypeLike
 
-from repara._bits import apart, bits
+from repara._apart import apart
+from repara._bits import bits
 
 Marginal = Literal["normal", "uniform"]
 Shape = Sequence[int]
@@ -101,7 +102,7 @@ def _normals(words: jax.Array, dtype: jnp.dtype) -> jax.Array:
         u = jnp.maximum((two - one) * (one - low) + low, low)
         return jnp.asarray(math.sqrt(2), dtype) * lax.erf_inv(u)
 
-    return apart(normal, words)
+    return apart(normal, words.reshape(-1)[0], words)
 
 
 def _word(dtype: DTypeLike) -> jnp.dtype:

@@ -9,9 +9,9 @@ _ROOT = Path(__file__).parent.parent / "repara"
 # What each layer may import of the ones before it.
 _LAYERS = ["noise", "special", "distributions", "estimators", "objectives", "models", "training",
            "datasets", "evaluation", "plotting"]  # fmt: skip
-# Layers that stand beside the list: random bits come from a key, binarization and IDX parsing serve
-# the layers after them.
-_BESIDE = {"binarization", "_bits", "_idx", "_version"}
+# Layers that stand beside the list: random bits come from a key, `apart` is for a compiler,
+# binarization and IDX parsing serve the layers after them.
+_BESIDE = {"binarization", "_apart", "_bits", "_idx", "_version"}
 _ONLY_IN = {
     "flax": "models",
     "tensorflow_datasets": "datasets",

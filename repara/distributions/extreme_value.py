@@ -12,7 +12,8 @@ from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
 from repara.distributions.location_scale import LocationScale, _on_unit_interval
-from repara.special.elementary import _horner, expm1_over, log1p_over
+from repara.special.elementary import expm1_over, log1p_over
+from repara.special.polynomial import horner
 
 __all__ = ["Frechet", "GeneralizedExtremeValue", "Gumbel"]
 
@@ -156,7 +157,7 @@ def _log_gamma_over(x: jax.Array) -> jax.Array:
     """log Gamma(1 - x) / x for x < 1, Euler's constant at 0."""
     near = jnp.abs(x) < 0.25
     small, large = jnp.where(near, x, 0), jnp.where(near, 0.5, x)
-    return jnp.where(near, _horner(small, _LOG_GAMMA), gammaln(1 - large) / large)
+    return jnp.where(near, horner(_LOG_GAMMA, small), gammaln(1 - large) / large)
 
 
 def _log_gamma_gap_over(x: jax.Array) -> jax.Array:
@@ -164,7 +165,7 @@ def _log_gamma_gap_over(x: jax.Array) -> jax.Array:
     near = jnp.abs(x) < 0.125
     small, large = jnp.where(near, x, 0), jnp.where(near, 0.25, x)
     far = (gammaln(1 - 2 * large) - 2 * gammaln(1 - large)) / large**2
-    return jnp.where(near, _horner(small, _LOG_GAMMA_GAP), far)
+    return jnp.where(near, horner(_LOG_GAMMA_GAP, small), far)
 
 
 class GeneralizedExtremeValue(Distribution):

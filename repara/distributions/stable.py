@@ -9,7 +9,8 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
-from repara.special.elementary import _horner, expm1_over
+from repara.special.elementary import expm1_over
+from repara.special.polynomial import horner
 
 __all__ = ["Stable"]
 
@@ -18,7 +19,7 @@ _SINC = [(-1) ** n / math.factorial(2 * n + 1) for n in range(14)]
 
 
 def _sinc(t: jax.Array) -> jax.Array:
-    return _horner(t * t, _SINC)
+    return horner(_SINC, t * t)
 
 
 @jax.jit

@@ -1,10 +1,11 @@
 """Elementary functions that keep their digits, in derivatives too, where the usual ones do not."""
 
 import math
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+
+from repara.special.polynomial import horner
 
 __all__ = [
     "expm1_minus",
@@ -16,14 +17,6 @@ __all__ = [
     "softplus",
     "tanh",
 ]
-
-
-def _horner(x: jax.Array, coefficients: Sequence[float]) -> jax.Array:
-    """The polynomial with these coefficients, lowest degree first."""
-    total = jnp.full_like(x, coefficients[-1])
-    for c in coefficients[-2::-1]:
-        total = total * x + c
-    return total
 
 
 # Each series is used for |x| < 1/2 and cut where the next term is below 2^-53 of the first there.
@@ -53,7 +46,7 @@ def expm1_minus(x: jax.Array) -> jax.Array:
     """
     near = jnp.abs(x) < 0.5
     small = jnp.where(near, x, 0)
-    return jnp.where(near, small**2 * _horner(small, _EXPM1_MINUS), jnp.expm1(x) - x)
+    return jnp.where(near, small**2 * horner(_EXPM1_MINUS, small), jnp.expm1(x) - x)
 
 
 def expm1_over(x: jax.Array) -> jax.Array:
@@ -71,7 +64,7 @@ def expm1_over(x: jax.Array) -> jax.Array:
     """
     near = jnp.abs(x) < 0.5
     small, large = jnp.where(near, x, 0), jnp.where(near, 1, x)
-    return jnp.where(near, _horner(small, _EXPM1), jnp.expm1(large) / large)
+    return jnp.where(near, horner(_EXPM1, small), jnp.expm1(large) / large)
 
 
 @jax.custom_jvp
@@ -99,7 +92,7 @@ def log1p(x: jax.Array) -> jax.Array:
     # Cut where the next term is below a quarter of the rounding error: 7^-8 / 9 and 7^-18 / 19.
     terms = 4 if jnp.finfo(x.dtype).bits <= 32 else 9
     s = small / (2 + small)
-    return jnp.where(near, 2 * s * _horner(s * s, _ATANH[:terms]), jnp.log(1 + x))
+    return jnp.where(near, 2 * s * horner(_ATANH[:terms], s * s), jnp.log(1 + x))
 
 
 @log1p.defjvp
@@ -127,7 +120,7 @@ def log1p_over(x: jax.Array) -> jax.Array:
     small, large = jnp.where(near, x, 0), jnp.where(near, 1, x)
     # log1p(x) = 2 atanh(s), s = x / (2 + x): |s| <= 1/3 and the series runs in s^2.
     s = small / (2 + small)
-    return jnp.where(near, 2 / (2 + small) * _horner(s * s, _ATANH), jnp.log1p(large) / large)
+    return jnp.where(near, 2 / (2 + small) * horner(_ATANH, s * s), jnp.log1p(large) / large)
 
 
 def log_sinh_over(x: jax.Array) -> jax.Array:
@@ -147,7 +140,7 @@ def log_sinh_over(x: jax.Array) -> jax.Array:
     near = jnp.abs(x) < 0.5
     small, large = jnp.where(near, x, 0), jnp.abs(jnp.where(near, 1, x))
     far = large + jnp.log1p(-jnp.exp(-2 * large)) - jnp.log(2 * large)
-    return jnp.where(near, _horner(small * small, _LOG_SINH), far)
+    return jnp.where(near, horner(_LOG_SINH, small * small), far)
 
 
 @jax.custom_jvp
@@ -173,7 +166,7 @@ def softplus(x: jax.Array) -> jax.Array:
     u = jnp.exp(-jnp.abs(x))
     s = u / (2 + u)
     # Not 2 s times the series: s underflows before u does.
-    return jnp.maximum(x, 0) + u * (2 / (2 + u) * _horner(s * s, _ATANH[:terms]))
+    return jnp.maximum(x, 0) + u * (2 / (2 + u) * horner(_ATANH[:terms], s * s))
 
 
 @softplus.defjvp

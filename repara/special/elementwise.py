@@ -13,6 +13,8 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
+from repara._apart import apart
+
 Tangent = Array | SymbolicZero
 Outputs = tuple[Array, ...]
 T = TypeVar("T")
@@ -192,11 +194,9 @@ def isolated(
 
     XLA on a CPU makes a loop for every array that leaves a fused computation and evaluates again in
     each whatever it counts as cheap: long polynomials several times, normal noise in each loop that
-    reads it; measured, two to four times the work. Two things stop it. A conditional is not fused
-    across, and its predicate here is true but the compiler cannot know; an optimization barrier is
-    removed before fusion and does nothing. And two real arrays that leave as one complex array
-    leave from one loop. Where the predicate is batched by `vmap` both vanish, and only speed is
-    lost. Other platforms fuse several outputs and need neither.
+    reads it; measured, two to four times the work. Two things stop it: a conditional (`apart`), and
+    two real arrays that leave as one complex array leave from one loop. Other platforms fuse
+    several outputs and need neither.
 
     So it is where an argument's sharding is part of its type, as there one element cannot be read.
 
@@ -231,13 +231,12 @@ def isolated(
         xs = [flat(x) for x in arrays]
         bits = jnp.int32 if first.dtype == jnp.float32 else jnp.int64
         corner = max(xs, key=lambda x: x.size)[0]
-        true = (jax.lax.bitcast_convert_type(corner, bits) | 1) != 0
+        word = jax.lax.bitcast_convert_type(corner, bits)
 
         def work(*xs: Array) -> tuple[Array, ...]:
             return packed(*xs) if block is None else _in_blocks(packed, block, *xs)
 
-        blank = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(work, *xs))
-        results = jax.lax.cond(true, work, lambda *_: blank, *xs)
+        results = apart(work, word, *xs)
         parts: list[Array] = []
         for result in results:
             complex_pair = jnp.iscomplexobj(result)

@@ -19,11 +19,8 @@ from jax import Array
 
 from repara.special.elementwise import by_dtype
 from repara.special.polynomial import horner
-from repara.special.tails import gauss, held
+from repara.special.tails import _ATANH, gauss, held
 from repara.special.tails import log_factorial_excess as _excess
-
-# (atanh(s) - s) / s^3 for |s| < 0.15: cut where the next term is below rounding.
-_ATANH = [1 / (2 * n + 3) for n in range(9)]
 
 
 def deviance(x: Array, mean: Array, log_mean: Array) -> Array:

@@ -1,5 +1,6 @@
 """The von Mises-Fisher distribution on the unit sphere."""
 
+import copy
 from typing import ClassVar
 
 import jax
@@ -54,7 +55,7 @@ class VonMisesFisher(Distribution):
         "mean_direction": _DIRECTION,
         "concentration": constraints.nonnegative,
     }
-    support = constraints.real_vector
+    support = constraints.unit_vector
 
     def __init__(self, mean_direction: ArrayLike, concentration: ArrayLike) -> None:
         super().__init__(mean_direction=mean_direction, concentration=concentration)
@@ -79,23 +80,41 @@ class VonMisesFisher(Distribution):
     def _log_prob(self, z: jax.Array) -> jax.Array:
         log_normalizer = von_mises_fisher_log_normalizer(self.concentration, self.event_shape[0])
         cosine = jnp.sum(self._unit() * z, axis=-1)
-        return self.concentration * (cosine - 1) - log_normalizer
+        value = self.concentration * (cosine - 1) - log_normalizer
+        return jnp.where(self.support.check(z) | jnp.isnan(value), value, -jnp.inf)
 
-    def _resultant(self) -> jax.Array:
-        """E[mu . z], the derivative of the logarithm of the normalizer."""
+    def _shortfall(self) -> jax.Array:
+        """1 - E[mu . z]: less the derivative of the logarithm of the normalizer."""
 
         def log_normalizer(k: jax.Array) -> jax.Array:
             return von_mises_fisher_log_normalizer(k, self.event_shape[0])
 
         k = self.concentration
-        return 1 + jax.jvp(log_normalizer, (k,), (jnp.ones_like(k),))[1]
+        return -jax.jvp(log_normalizer, (k,), (jnp.ones_like(k),))[1]
+
+    def _resultant(self) -> jax.Array:
+        """E[mu . z]."""
+        return 1 - self._shortfall()
 
     def _entropy(self) -> jax.Array:
         log_normalizer = von_mises_fisher_log_normalizer(self.concentration, self.event_shape[0])
-        return log_normalizer + self.concentration * (1 - self._resultant())
+        return log_normalizer + self.concentration * self._shortfall()
 
     def _mean(self) -> jax.Array:
         return self._resultant()[..., None] * self._unit()
+
+    def _variance(self) -> jax.Array:
+        # Along mu it is the slope of the resultant; what is left of 1 = E[z . z] is shared.
+        def shortfall(k: jax.Array) -> jax.Array:
+            q = copy.copy(self)
+            q._set("concentration", k)
+            return q._shortfall()
+
+        k = self.concentration
+        missing, slope = jax.jvp(shortfall, (k,), (jnp.ones_like(k),))
+        across = (missing * (2 - missing) + slope) / (self.event_shape[0] - 1)
+        square = self._unit() ** 2
+        return -slope[..., None] * square + across[..., None] * (1 - square)
 
     def _mode(self) -> jax.Array:
         return self._unit()

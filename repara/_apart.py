@@ -12,27 +12,25 @@ __all__ = ["apart"]
 T = TypeVar("T")
 
 
-def apart(f: Callable[..., T], word: Array, *arguments: Array) -> T:
+def apart(f: Callable[..., T], *arguments: Array) -> T:
     """f(*arguments), compiled apart from what makes its arguments and uses its results.
 
     XLA on a CPU evaluates again in each use whatever it counts as cheap: long polynomials, integer
-    operations, however many. It does not fuse across a conditional, and that the predicate of this
-    one is true it cannot know; an optimization barrier is removed before fusion and does nothing.
-    Where `vmap` batches the word, only speed is lost.
+    operations, however many. It does not fuse across a conditional. The predicate of this one is
+    true, which it does not see in time: simplification stops at the barrier, and fusion, before
+    which barriers are removed, does not simplify. A barrier around the results alone does nothing.
 
     Args:
       f: of the arguments, to arrays.
-      word: an integer scalar that the compiler does not know.
       *arguments: arrays.
 
     Returns:
       What f returns.
 
     Example:
-      >>> x = jnp.arange(3)
-      >>> [int(v) for v in apart(lambda x: x + 1, x[0], x)]
+      >>> [int(v) for v in apart(lambda x: x + 1, jnp.arange(3))]
       [1, 2, 3]
     """
-    true = (word | jnp.ones_like(word)) != 0
+    true = lax.optimization_barrier(jnp.ones((), bool))
     blank = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(f, *arguments))
     return lax.cond(true, f, lambda *_: blank, *arguments)

@@ -102,7 +102,7 @@ def _normals(words: jax.Array, dtype: jnp.dtype) -> jax.Array:
         u = jnp.maximum((two - one) * (one - low) + low, low)
         return jnp.asarray(math.sqrt(2), dtype) * lax.erf_inv(u)
 
-    return apart(normal, words.reshape(-1)[0], words)
+    return apart(normal, words)
 
 
 def _word(dtype: DTypeLike) -> jnp.dtype:

@@ -208,3 +208,19 @@ def test_bits_follow_the_older_way_to_count():
         np.testing.assert_array_equal(
             bits(key, (5000,), jnp.uint32), jax.random.bits(key, (5000,), jnp.uint32)
         )
+
+
+def test_under_vmap_over_keys_noise_is_still_made_once():
+    """A conditional, across which the compiler does not fuse, is left in the program."""
+
+    def normal(key):
+        return noise.iid(key, (512,), (), "normal", jnp.float32)
+
+    def moments(key):
+        z = normal(key)
+        return jnp.sum(z), jnp.sum(z * z)
+
+    keys = jax.random.split(jax.random.key(0), 3)
+    compiled = jax.jit(jax.vmap(moments)).lower(keys).compile()
+    assert " conditional(" in compiled.as_text()
+    np.testing.assert_allclose(compiled(keys)[0], [jnp.sum(normal(k)) for k in keys], rtol=1e-5)

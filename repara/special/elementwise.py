@@ -198,10 +198,9 @@ def isolated(
     two real arrays that leave as one complex array leave from one loop. Other platforms fuse
     several outputs and need neither.
 
-    So it is where an argument's sharding is part of its type, as there one element cannot be read.
-
     Arrays are also made one-dimensional: a last axis of a few elements would keep the loops from
-    using vectors.
+    using vectors. Where an argument's sharding is part of its type that would lose it, and f is
+    called as it is.
 
     Args:
         f: Elementwise, to real arrays of the arguments' broadcast shape and of one dtype.
@@ -212,9 +211,8 @@ def isolated(
     Returns:
         What f returns.
     """
-    shapes = jax.eval_shape(f, *arguments)
-    first = max(arguments, key=lambda x: x.size)
-    if math.prod(shapes[0].shape) < 2 or first.size == 0 or any(map(_sharded, arguments)):
+    shape = jax.eval_shape(f, *arguments)[0].shape
+    if math.prod(shape) < 2 or any(map(_sharded, arguments)):
         return f(*arguments)
 
     def packed(*xs: Array) -> tuple[Array, ...]:
@@ -222,21 +220,16 @@ def isolated(
         pairs = zip(outputs[0::2], outputs[1::2], strict=False)
         return (*(jax.lax.complex(*pair) for pair in pairs), *outputs[len(outputs) // 2 * 2 :])
 
-    shape = shapes[0].shape
-
     def flat(x: Array) -> Array:
         return x.reshape(1) if x.size == 1 else jnp.broadcast_to(x, shape).reshape(-1)
 
     def on_cpu(*arrays: Array) -> tuple[Array, ...]:
         xs = [flat(x) for x in arrays]
-        bits = jnp.int32 if first.dtype == jnp.float32 else jnp.int64
-        corner = max(xs, key=lambda x: x.size)[0]
-        word = jax.lax.bitcast_convert_type(corner, bits)
 
         def work(*xs: Array) -> tuple[Array, ...]:
             return packed(*xs) if block is None else _in_blocks(packed, block, *xs)
 
-        results = apart(work, word, *xs)
+        results = apart(work, *xs)
         parts: list[Array] = []
         for result in results:
             complex_pair = jnp.iscomplexobj(result)

@@ -41,7 +41,7 @@ from repara.special.tails import (
 
 RAISED = 4
 # Elements at a time on a CPU: what is made on the way takes memory in proportion.
-BLOCK = 1 << 15
+BLOCK = 40_000
 
 # Nodes, and the exponent at which the integrand is cut. Worst relative errors of R for
 # concentrations of 1e-2 to 1e5: 1.4e-6, 2e-11, 5e-8, of which y has R times as much.

@@ -215,35 +215,41 @@ def isolated(
     if math.prod(shape) < 2 or any(map(_sharded, arguments)):
         return f(*arguments)
 
-    def packed(*xs: Array) -> tuple[Array, ...]:
-        outputs = f(*xs)
-        pairs = zip(outputs[0::2], outputs[1::2], strict=False)
-        return (*(jax.lax.complex(*pair) for pair in pairs), *outputs[len(outputs) // 2 * 2 :])
-
     def flat(x: Array) -> Array:
         return x.reshape(1) if x.size == 1 else jnp.broadcast_to(x, shape).reshape(-1)
 
     def on_cpu(*arrays: Array) -> tuple[Array, ...]:
         xs = [flat(x) for x in arrays]
-
-        def work(*xs: Array) -> tuple[Array, ...]:
-            return packed(*xs) if block is None else _in_blocks(packed, block, *xs)
-
-        results = apart(work, *xs)
-        parts: list[Array] = []
-        for result in results:
-            complex_pair = jnp.iscomplexobj(result)
-            parts += [jax.lax.real(result), jax.lax.imag(result)] if complex_pair else [result]
-        return tuple(part.reshape(shape) for part in parts)
+        if block is None or max(x.size for x in xs) <= block:
+            results = _in_pairs(f, *xs)
+        else:
+            results = _in_blocks(f, block, *xs)
+        return tuple(x.reshape(shape) for x in results)
 
     return jax.lax.platform_dependent(*arguments, cpu=on_cpu, default=f)
 
 
+def _in_pairs(f: Callable[..., tuple[Array, ...]], *xs: Array) -> tuple[Array, ...]:
+    """f apart, two of its results at a time as one complex array."""
+
+    def packed(*xs: Array) -> tuple[Array, ...]:
+        outputs = f(*xs)
+        pairs = zip(outputs[0::2], outputs[1::2], strict=False)
+        return (*(jax.lax.complex(*pair) for pair in pairs), *outputs[len(outputs) // 2 * 2 :])
+
+    parts: list[Array] = []
+    for x in apart(packed, *xs):
+        parts += [jax.lax.real(x), jax.lax.imag(x)] if jnp.iscomplexobj(x) else [x]
+    return tuple(parts)
+
+
 def _in_blocks(f: Callable[..., tuple[Array, ...]], block: int, *xs: Array) -> tuple[Array, ...]:
-    """f of one-dimensional arrays of one length, or of length 1, a block after the other."""
+    """f of one-dimensional arrays of one length, or of length 1, a block after the other.
+
+    Results are written over the arguments, block by block: no other array of their length is held,
+    and none is filled with zeros to start from, where there are as many arguments as results.
+    """
     size = max(x.size for x in xs)
-    if size <= block:
-        return f(*xs)
     least = -(-size // block)
     # Somewhat shorter blocks, if those are of one length: without copies that are padded.
     count = next((n for n in range(least, 2 * least) if size % n == 0), least)
@@ -252,12 +258,21 @@ def _in_blocks(f: Callable[..., tuple[Array, ...]], block: int, *xs: Array) -> t
     def cut(x: Array) -> Array:
         return jnp.pad(x, (0, count * block - size), mode="edge").reshape(count, block)
 
-    def one(long: tuple[Array, ...]) -> tuple[Array, ...]:
+    def one(*long: Array) -> tuple[Array, ...]:
         parts = iter(long)
-        return f(*(x if x.size == 1 else next(parts) for x in xs))
+        return _in_pairs(f, *(x if x.size == 1 else next(parts) for x in xs))
 
-    blocks = jax.lax.map(one, tuple(cut(x) for x in xs if x.size > 1))
-    return tuple(x.reshape(-1)[:size] for x in blocks)
+    arguments = [cut(x) for x in xs if x.size > 1]
+    results = jax.eval_shape(one, *(x[0] for x in arguments))
+    more = [jnp.zeros((count, block), x.dtype) for x in results[len(arguments) :]]
+
+    def body(i: Array, held: list[Array]) -> list[Array]:
+        found = one(*(x[i] for x in held[: len(arguments)]))
+        written = [x.at[i].set(value) for x, value in zip(held, found, strict=False)]
+        return written + held[len(written) :]
+
+    done = jax.lax.fori_loop(0, count, body, [*arguments, *more])
+    return tuple(x.reshape(-1)[:size] for x in done[: len(results)])
 
 
 def _sharded(x: Array) -> bool:

@@ -289,7 +289,7 @@ def chart(results: Sequence[Result], path: pathlib.Path, title: str) -> None:
 def machine() -> str:
     """The device and the versions that the times are of."""
     device = jax.devices()[0]
-    kind = f"{device.platform} {device.device_kind}"
+    kind = " ".join(dict.fromkeys((device.platform, device.device_kind)))
     return f"{kind}, {platform.processor() or platform.machine()}, jax {jax.__version__}"
 
 

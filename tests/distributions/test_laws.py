@@ -353,3 +353,35 @@ def _close_to(values: Any, q: rp.Distribution, name: str, direction: Any, true: 
     error = 5 * slopes.std() / np.sqrt(slopes.size)
     assert error < 0.02 * abs(true)
     assert abs(slopes.mean() - true) < error
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.5])
+def test_density_of_relaxed_categories(temperature, x64):
+    """It integrates to 1 over x_k = log z_k - log z_K, with the means that these have.
+
+    dz = prod_k z_k dx, and the density of the logarithms is one with respect to dx.
+    """
+    logits = np.asarray([0.3, -0.4, 0.1])
+    # The tails fall like exp(-temperature |x|).
+    x = np.linspace(-40, 40, 401) / temperature
+    grid = np.stack(np.meshgrid(x, x, [0.0], indexing="ij"), axis=-1).reshape(-1, 3)
+    logs = grid - scipy.special.logsumexp(grid, axis=-1, keepdims=True)
+    area = (x[1] - x[0]) ** 2
+    of_logs = rp.ExpRelaxedOneHotCategorical(temperature, logits=logits).log_prob(logs)
+    inside = np.all(logs > -600, axis=-1)  # smaller ones underflow
+    z = np.exp(logs[inside])
+    z = z / z.sum(-1, keepdims=True)  # the logarithms are rounded
+    of_values = rp.RelaxedOneHotCategorical(temperature, logits=logits).log_prob(z)
+    np.testing.assert_allclose(of_values + logs[inside].sum(-1), of_logs[inside], atol=1e-9)
+    weights = area * np.exp(np.asarray(of_logs))
+    np.testing.assert_allclose(weights.sum(), 1, rtol=1e-6)
+    means = weights @ grid
+    np.testing.assert_allclose(means, (logits - logits[2]) / temperature, atol=1e-6)
+
+
+def test_two_relaxed_categories_are_a_relaxed_bernoulli(x64):
+    z = np.linspace(0.01, 0.99, 21)
+    two = rp.RelaxedOneHotCategorical(0.7, logits=np.asarray([0.8, 0.3]))
+    one = rp.RelaxedBernoulli(0.7, logits=0.5)
+    both = np.stack([z, 1 - z], axis=-1)
+    np.testing.assert_allclose(two.log_prob(both), one.log_prob(z), rtol=1e-11)

@@ -7,6 +7,7 @@ cost one pass of Horner's rule and no precision is lost where P or Q is close to
 
 from __future__ import annotations
 
+import functools
 import math
 
 import jax
@@ -247,7 +248,7 @@ def _regimes(eps: Array, a: Array) -> tuple[Array, Array, Array, Array, Array]:
     )
 
 
-@pointwise
+@functools.partial(pointwise, block=None)  # few loops
 def _quantile(eps: Array, a: Array) -> Array:
     is_small, valid, safe, a_small, a_large = _regimes(eps, a)
     _, m, r = _small(safe, a_small)
@@ -255,7 +256,7 @@ def _quantile(eps: Array, a: Array) -> Array:
     return jnp.where(valid, z, jnp.where((eps == -jnp.inf) & (a > 0), 0.0, _above(eps, a)))
 
 
-@pointwise
+@functools.partial(pointwise, block=None)  # few loops
 def _log_quantile(eps: Array, a: Array) -> Array:
     is_small, valid, safe, a_small, a_large = _regimes(eps, a)
     x, m, r = _small(safe, a_small)
@@ -360,16 +361,16 @@ def _edges(a: Array, z: Array, value: Array, at_zero: float, at_infinity: float)
     return jnp.where(inside & (z == jnp.inf), at_infinity, value)
 
 
-@pointwise
+@functools.partial(pointwise, block=None)  # few loops
 def _score(a: Array, z: Array) -> Array:
     return _edges(a, z, _tails(a, z)[0], -jnp.inf, jnp.inf)
 
 
-@pointwise
+@functools.partial(pointwise, block=None)  # few loops
 def _log_lower(a: Array, z: Array) -> Array:
     return _edges(a, z, _tails(a, z)[1], -jnp.inf, 0.0)
 
 
-@pointwise
+@functools.partial(pointwise, block=None)  # few loops
 def _log_upper(a: Array, z: Array) -> Array:
     return _edges(a, z, _tails(a, z)[2], 0.0, -jnp.inf)

@@ -85,8 +85,8 @@ class Bernoulli(Distribution):
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         failure = 1 - self.probs if self.logits is None else sigmoid(-self.logits)
-        below = jnp.where(x < 1, failure, 1)
-        return jnp.where(jnp.isnan(x), jnp.nan, jnp.where(x < 0, 0, below))
+        value = jnp.where(x < 0, 0, jnp.where(x < 1, failure, 1))
+        return jnp.where(jnp.isnan(x + failure), jnp.nan, value)
 
     def _entropy(self) -> jax.Array:
         if self.logits is None:

@@ -94,7 +94,7 @@ class Categorical(_OverCategories):
     def _cdf(self, x: jax.Array) -> jax.Array:
         probs = self._probs()
         below = jnp.sum(jnp.where(_indices(probs) <= x[..., None], probs, 0), axis=-1)
-        return jnp.where(jnp.isnan(x), jnp.nan, below)
+        return jnp.where(jnp.isnan(x + jnp.sum(probs, axis=-1)), jnp.nan, below)
 
     def _mean(self) -> jax.Array:
         probs = self._probs()

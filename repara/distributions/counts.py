@@ -40,8 +40,10 @@ def _steps(x: jax.Array, top: ArrayLike, below: Callable[[jax.Array], jax.Array]
     """The distribution function of counts: `below(k)` for the integer k up to x, 1 from `top`."""
     k = jnp.floor(x)
     inside = (k >= 0) & (k < top)
-    value = jnp.where(inside, below(jnp.where(inside, k, 0)), (k >= top).astype(x.dtype))
-    return jnp.where(jnp.isnan(x), jnp.nan, value)
+    value = below(jnp.where(inside, k, 0))
+    lost = jnp.isnan(x) | jnp.isnan(value)  # also where the parameters are, outside the support
+    value = jnp.where(inside, value, (k >= top).astype(x.dtype))
+    return jnp.where(lost, jnp.nan, value)
 
 
 class Binomial(Discrete):

@@ -185,9 +185,9 @@ class TruncatedNormal(OfNormal):
             points, weights = (
                 jnp.asarray(v, low.dtype).reshape(-1, *(1,) * end.ndim) for v in _RULE
             )
-            s = points * end
-            fall = s * (slope + 0.5 * s)
-            density = weights * end * jnp.exp(-fall)
+            s = points * end[None]
+            fall = s * (slope[None] + 0.5 * s)
+            density = weights * end[None] * jnp.exp(-fall)
             moments = [density, side * s * density, s * s * density, fall * density]
             sums.append([jnp.sum(m, axis=0) for m in moments])
         mass, *moments = (a + b for a, b in zip(*sums, strict=True))

@@ -370,6 +370,22 @@ def test_checkpoints(tmp_path):
 
 
 @every
+def test_shapes_of_summaries(case):
+    q = case.build()
+    names = ("mean", "variance", "stddev", "mode")
+
+    def summaries(q, x):
+        found = {k: programs.if_any(lambda k=k: getattr(q, k)) for k in names}
+        return found, programs.if_any(q.entropy), programs.if_any(lambda: q.cdf(x))
+
+    shape = (3, *q.batch_shape, *q.event_shape)
+    found, entropy, cdf = jax.eval_shape(summaries, q, jax.ShapeDtypeStruct(shape, "float32"))
+    assert {x.shape for x in found.values() if x is not None} <= {q.batch_shape + q.event_shape}
+    assert entropy is None or entropy.shape == q.batch_shape
+    assert cdf is None or cdf.shape == shape
+
+
+@every
 def test_one_cache_entry(case):
     """What `jit` knows a distribution by is the same for all values of its parameters."""
     q = case.build()

@@ -395,3 +395,15 @@ def test_mode_of_beta(a, b, mode):
 def test_infinite_moments():
     for q in (rp.HalfCauchy(2.0), rp.Levy(1.0, 2.0)):
         assert float(q.mean) == float(q.variance) == np.inf
+
+
+def test_moments_of_a_batch_of_truncated_normals():
+    low, scale = np.asarray([[-1.0], [20.0]], "f"), np.asarray([1.0, 2.0, 3.0], "f")
+    q = rp.TruncatedNormal(0.0, scale, low, np.inf)
+    for name in ("mean", "variance", "entropy"):
+        batch = getattr(q, name)
+        batch = batch() if name == "entropy" else batch
+        assert batch.shape == (2, 3)
+        one = rp.TruncatedNormal(0.0, scale[2], low[1, 0], np.inf)
+        alone = getattr(one, name)
+        np.testing.assert_allclose(batch[1, 2], alone() if name == "entropy" else alone, rtol=1e-6)

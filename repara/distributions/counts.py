@@ -93,7 +93,7 @@ class Binomial(Discrete):
         )
 
     def _probs(self) -> jax.Array:
-        return sigmoid(self.logits) if self.probs is None else self.probs
+        return _chances(self.probs, self.logits)[0]
 
     def _draw(self, key: jax.Array, shape: Shape) -> jax.Array:
         n, p = jnp.broadcast_arrays(self.total_count, self._probs())
@@ -242,7 +242,7 @@ class Geometric(Discrete):
         _init_probs_or_logits(self, probs, logits)
 
     def _probs(self) -> jax.Array:
-        return sigmoid(self.logits) if self.probs is None else self.probs
+        return _chances(self.probs, self.logits)[0]
 
     def _log_failure(self) -> jax.Array:
         return -softplus(self.logits) if self.probs is None else jnp.log1p(-self.probs)

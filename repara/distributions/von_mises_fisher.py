@@ -1,6 +1,5 @@
 """The von Mises-Fisher distribution on the unit sphere."""
 
-import copy
 from typing import ClassVar
 
 import jax
@@ -83,35 +82,29 @@ class VonMisesFisher(Distribution):
         value = self.concentration * (cosine - 1) - log_normalizer
         return jnp.where(self.support.check(z) | jnp.isnan(value), value, -jnp.inf)
 
-    def _shortfall(self) -> jax.Array:
-        """1 - E[mu . z]: less the derivative of the logarithm of the normalizer."""
+    def _shortfall(self, k: jax.Array) -> jax.Array:
+        """1 - E[mu . z] at concentration k: less the slope of the logarithm of the normalizer."""
 
         def log_normalizer(k: jax.Array) -> jax.Array:
             return von_mises_fisher_log_normalizer(k, self.event_shape[0])
 
-        k = self.concentration
         return -jax.jvp(log_normalizer, (k,), (jnp.ones_like(k),))[1]
 
     def _resultant(self) -> jax.Array:
         """E[mu . z]."""
-        return 1 - self._shortfall()
+        return 1 - self._shortfall(self.concentration)
 
     def _entropy(self) -> jax.Array:
         log_normalizer = von_mises_fisher_log_normalizer(self.concentration, self.event_shape[0])
-        return log_normalizer + self.concentration * self._shortfall()
+        return log_normalizer + self.concentration * self._shortfall(self.concentration)
 
     def _mean(self) -> jax.Array:
         return self._resultant()[..., None] * self._unit()
 
     def _variance(self) -> jax.Array:
         # Along mu it is the slope of the resultant; what is left of 1 = E[z . z] is shared.
-        def shortfall(k: jax.Array) -> jax.Array:
-            q = copy.copy(self)
-            q._set("concentration", k)
-            return q._shortfall()
-
         k = self.concentration
-        missing, slope = jax.jvp(shortfall, (k,), (jnp.ones_like(k),))
+        missing, slope = jax.jvp(self._shortfall, (k,), (jnp.ones_like(k),))
         across = (missing * (2 - missing) + slope) / (self.event_shape[0] - 1)
         square = self._unit() ** 2
         return -slope[..., None] * square + across[..., None] * (1 - square)

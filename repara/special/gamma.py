@@ -21,6 +21,9 @@ from repara.special.normal import _log_ndtr, _ndtri_exp
 from repara.special.polynomial import Rows, horner, horner_rows
 from repara.special.tails import log1mexp
 
+# Few loops leave little on the way: a million elements take no longer than in blocks.
+_at_once = functools.partial(pointwise, block=None)
+
 
 def gamma_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:
     """A gamma variate of rate 1 from standard-normal noise, by inversion of its CDF.
@@ -248,7 +251,7 @@ def _regimes(eps: Array, a: Array) -> tuple[Array, Array, Array, Array, Array]:
     )
 
 
-@functools.partial(pointwise, block=None)  # few loops
+@_at_once
 def _quantile(eps: Array, a: Array) -> Array:
     is_small, valid, safe, a_small, a_large = _regimes(eps, a)
     _, m, r = _small(safe, a_small)
@@ -256,7 +259,7 @@ def _quantile(eps: Array, a: Array) -> Array:
     return jnp.where(valid, z, jnp.where((eps == -jnp.inf) & (a > 0), 0.0, _above(eps, a)))
 
 
-@functools.partial(pointwise, block=None)  # few loops
+@_at_once
 def _log_quantile(eps: Array, a: Array) -> Array:
     is_small, valid, safe, a_small, a_large = _regimes(eps, a)
     x, m, r = _small(safe, a_small)
@@ -361,16 +364,16 @@ def _edges(a: Array, z: Array, value: Array, at_zero: float, at_infinity: float)
     return jnp.where(inside & (z == jnp.inf), at_infinity, value)
 
 
-@functools.partial(pointwise, block=None)  # few loops
+@_at_once
 def _score(a: Array, z: Array) -> Array:
     return _edges(a, z, _tails(a, z)[0], -jnp.inf, jnp.inf)
 
 
-@functools.partial(pointwise, block=None)  # few loops
+@_at_once
 def _log_lower(a: Array, z: Array) -> Array:
     return _edges(a, z, _tails(a, z)[1], -jnp.inf, 0.0)
 
 
-@functools.partial(pointwise, block=None)  # few loops
+@_at_once
 def _log_upper(a: Array, z: Array) -> Array:
     return _edges(a, z, _tails(a, z)[2], 0.0, -jnp.inf)

@@ -1,18 +1,18 @@
 """Computations that XLA on a CPU is to make once, apart from what uses them."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import lax
 
 __all__ = ["apart"]
 
 T = TypeVar("T")
 
 
-def apart(f: Callable[..., T], *arguments: Array) -> T:
+def apart(f: Callable[..., T], *arguments: Any) -> T:
     """f(*arguments), compiled apart from what makes its arguments and uses its results.
 
     XLA on a CPU evaluates again in each use whatever it counts as cheap: long polynomials, integer
@@ -22,7 +22,7 @@ def apart(f: Callable[..., T], *arguments: Array) -> T:
 
     Args:
       f: of the arguments, to arrays.
-      *arguments: arrays.
+      *arguments: arrays, or trees of them.
 
     Returns:
       What f returns.

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -22,6 +23,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from repara.special import beta_by_fit
 from repara.special.elementary import log1p, sigmoid
 from repara.special.elementwise import as_floats, by_dtype, isolated, pointwise
 from repara.special.normal import _log_ndtr, _ndtri_exp
@@ -297,7 +299,7 @@ def _found_jvp(
 
 
 def _solved(eps: Array, a: Array, b: Array) -> Array:
-    """y, for valid arguments."""
+    """y, for valid arguments in float64."""
     # Apart, as several arrays leave what follows and each would be made with a start of its own.
     u, sign, constants = isolated(_begun, held(eps), held(a), held(b))
     constants = _found(constants, a, b)
@@ -305,7 +307,7 @@ def _solved(eps: Array, a: Array, b: Array) -> Array:
     a, b = jnp.where(right, a, b), jnp.where(right, b, a)
     log_size = _log_ndtr(jnp.where(right, -eps, eps))
     tail = _Tail(a, b, constants, u)
-    ratio, log_ratio = tail.exact(by_dtype(u, _FLOAT32, _FLOAT64))
+    ratio, log_ratio = tail.exact(_FLOAT64)
     gap = log_size - (tail.log_density_over_b() + log_ratio)
     y = held(jnp.log(a) - jnp.log(b) + u) + last_step(gap, ratio, tail.slope, tail.curvature)
     # Not found: out of the range that the start is made for.
@@ -329,7 +331,7 @@ def _rough(a: Array, b: Array, constants: Array, u: Array) -> _Rough:
     n = a + b
     p, q = a / n, b / n
     far = jnp.maximum(u - _FAR, 0.0)
-    growth = jnp.exp(jnp.clip(u, -by_dtype(u, 80.0, 600.0), _FAR))
+    growth = jnp.exp(jnp.clip(u, -600.0, _FAR))
     # As in `cumulant`, from the smaller of p and q, with which the terms cancel to half at worst.
     flip = p > q
     share, t = jnp.where(flip, q, p), jnp.where(flip, -u, u)
@@ -351,7 +353,7 @@ def _rough(a: Array, b: Array, constants: Array, u: Array) -> _Rough:
 
 
 def _begun(eps: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
-    """A u with the right log Q up to 0.01, in float64 1e-8; 1 where that is a right tail, else -1.
+    """A u with the right log Q up to 1e-8; 1 where that is a right tail, else -1.
 
     And the constants of the density. Of the two tails the smaller one, as the larger determines y
     to fewer digits; but the larger one where the smaller begins far before the mode of its raised
@@ -380,11 +382,10 @@ def _begun(eps: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
         return _nearer(_rough(a, b, constants, u), log_size) - centre
 
     u = jax.lax.fori_loop(0, 2, body, _nearer(start, log_size) - centre)
-    if u.dtype == jnp.float64:
-        tail = _Tail(a, b, constants, u)
-        ratio, log_ratio = tail.exact(_ROUGH)
-        gap = log_size - (tail.log_density_over_b() + log_ratio)
-        u = u + last_step(gap, ratio, tail.slope, tail.curvature)
+    tail = _Tail(a, b, constants, u)
+    ratio, log_ratio = tail.exact(_ROUGH)
+    gap = log_size - (tail.log_density_over_b() + log_ratio)
+    u = u + last_step(gap, ratio, tail.slope, tail.curvature)
     return u, jnp.where(short == positive, 1.0, -1.0).astype(u.dtype), constants
 
 
@@ -418,18 +419,23 @@ def _guarded(eps: Array, a: Array, b: Array) -> tuple[Array, Array, Array, Array
     )
 
 
-@_in_blocks
-def _logit_quantile(eps: Array, a: Array, b: Array) -> Array:
-    valid, safe, a, b = _guarded(*jnp.broadcast_arrays(eps, a, b))
-    y = jnp.where(jnp.abs(eps) < jnp.inf, _solved(safe, a, b), eps)
-    return jnp.where(valid, y, jnp.nan)
+def _for_both(f: Callable[[Array], Array]) -> Callable[[Array, Array, Array], Array]:
+    """F of the logit: by a fit in float32, by the integral of the tail in float64."""
+
+    def after(logit: Callable[[Array, Array, Array], Array]) -> Callable[..., Array]:
+        def value(eps: Array, a: Array, b: Array) -> Array:
+            valid, safe, a, b = _guarded(*jnp.broadcast_arrays(eps, a, b))
+            y = jnp.where(jnp.abs(eps) < jnp.inf, logit(safe, a, b), eps)
+            return f(jnp.where(valid, y, jnp.nan))
+
+        return value
+
+    single, double = pointwise(after(beta_by_fit.logit_quantile)), _in_blocks(after(_solved))
+    return lambda eps, a, b: by_dtype(eps, single, double)(eps, a, b)
 
 
-@_in_blocks
-def _quantile(eps: Array, a: Array, b: Array) -> Array:
-    valid, safe, a, b = _guarded(*jnp.broadcast_arrays(eps, a, b))
-    y = jnp.where(jnp.abs(eps) < jnp.inf, _solved(safe, a, b), eps)
-    return jnp.where(valid, sigmoid(y), jnp.nan)
+_logit_quantile = _for_both(lambda y: y)
+_quantile = _for_both(sigmoid)
 
 
 def _log_tails(y: Array, a: Array, b: Array) -> tuple[Array, Array]:

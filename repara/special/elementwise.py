@@ -185,10 +185,19 @@ def _with_slopes(
         return (*values, *slopes)
 
     def together(*xs: Array) -> Outputs:
+        moving = tuple(xs[i] for i in active)
         tangents = [
-            jnp.stack([jnp.full_like(x, float(i == j)) for i in active]) for j, x in enumerate(xs)
+            jnp.stack([jnp.full_like(x, float(i == j)) for i in active])
+            for j, x in zip(active, moving, strict=True)
         ]
-        values, slopes = jax.vmap(lambda *t: jax.jvp(f, xs, t), out_axes=(None, 0))(*tangents)
+
+        def along(*ys: Array) -> Outputs:
+            new = dict(zip(active, ys, strict=True))
+            return f(*(new.get(i, x) for i, x in enumerate(xs)))
+
+        values, slopes = jax.vmap(lambda *t: jax.jvp(along, moving, t), out_axes=(None, 0))(
+            *tangents
+        )
         return (*values, *(slope[i] for i in range(len(active)) for slope in slopes))
 
     return together if at_once and len(active) > 1 else one_by_one

@@ -93,3 +93,33 @@ def horner_rows_and_gradient(rows: Rows, x: Array, y: Array) -> tuple[Array, Arr
         in_y = in_y * x + slope
         value = value * x + inner
     return value, in_x, in_y
+
+
+def horner_tables_and_gradient(
+    tables: tuple[Rows, ...], x: Array, y: Array, z: Array
+) -> tuple[Array, Array, Array, Array]:
+    """sum_ijk tables[i][j][k] x^i y^j z^k and its derivatives in x, in y and in z.
+
+    Args:
+        tables: Rows of Python numbers, one table for each power of x; lengths may differ.
+        x: Any shape.
+        y: A shape that broadcasts with it.
+        z: A shape that broadcasts with both.
+
+    Returns:
+        The value, d/dx, d/dy and d/dz, each of the broadcast shape.
+
+    Example:
+        >>> x, y, z = jnp.array(2.0), jnp.array(3.0), jnp.array(4.0)
+        >>> tables = (((1.0,),), ((0.0,), (0.0, 1.0)))  # 1 + x y z
+        >>> [float(v) for v in horner_tables_and_gradient(tables, x, y, z)]
+        [25.0, 12.0, 8.0, 6.0]
+    """
+    value = in_x = in_y = in_z = jnp.zeros(jnp.broadcast_shapes(x.shape, y.shape, z.shape), x.dtype)
+    for rows in reversed(tables):
+        inner, by_y, by_z = horner_rows_and_gradient(rows, y, z)
+        in_x = in_x * x + value
+        in_y = in_y * x + by_y
+        in_z = in_z * x + by_z
+        value = value * x + inner
+    return value, in_x, in_y, in_z

@@ -61,6 +61,116 @@ def test_quantile_and_derivatives_against_mpmath(dtype):
             assert error < second_bar, (where, error, float(curve), float(first))
 
 
+def logit_and_slopes(eps, a, b):
+    def total(*xs):
+        return jnp.sum(logit_beta_quantile(*xs))
+
+    return logit_beta_quantile(eps, a, b), *jax.grad(total, (0, 1, 2))(eps, a, b)
+
+
+def assert_right_in_float32(eps, a, b):
+    """Value and slopes of the fits against those of the integral, to the bars of float32."""
+    single = [np.asarray(x, "float32") for x in (eps, a, b)]
+    found = [np.asarray(v, "float64") for v in jax.jit(logit_and_slopes)(*single)]
+    with jax.enable_x64(True):
+        double = [x.astype("float64") for x in single]
+        true = [np.asarray(v) for v in jax.jit(logit_and_slopes)(*double)]
+    unit = float(np.finfo("float32").eps)
+    condition = sum(abs(x * d) for x, d in zip(double, true[1:], strict=True)) + abs(true[0])
+    np.testing.assert_array_less(
+        abs(found[0] - true[0]) / np.maximum(3e-6, 4 * unit * (1 + condition)), 1
+    )
+    for slope, exact in zip(found[1:], true[1:], strict=True):
+        bar = np.maximum(2e-5, 32 * unit * condition)
+        np.testing.assert_array_less(abs(slope - exact) / abs(exact) / bar, 1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        lambda t: (1.3 * t, 0.4, 0.7 + 0.9 * abs(t)),  # from both small to one large
+        lambda t: (-0.8, 1.25 * np.exp(0.01 * t), 0.03),
+        lambda t: (6 * t, 0.05, 0.02),  # from the left tail of small ones to the right one
+        lambda t: (6 * t, 1.2, 0.01),
+        lambda t: (0.7, 0.3 * np.exp(3 * t), 0.3 * np.exp(-3 * t)),
+        lambda t: (2.0, 40 * np.exp(t), 40 * np.exp(-t)),  # where the larger one changes
+        lambda t: (0.5, 8 * np.exp(0.1 * t), 9.0),  # where the gamma quantile changes
+        lambda t: (6 * t, 0.02, 3.0),
+        lambda t: (6 * t, 2.0, 2000.0),
+        lambda t: (1.0, 10 ** (3.5 * t + 1.5), 10 ** (1.5 - 3.5 * t)),
+    ],
+)
+def test_float32_on_lines_across_the_seams(line):
+    t = np.linspace(-1, 1, 1001)
+    assert_right_in_float32(*np.broadcast_arrays(*line(t)))
+
+
+def test_float32_at_random_points():
+    rng = np.random.default_rng(7)
+    a, b = 10 ** rng.uniform(-2, 5, (2, 4000))
+    a[::2], b[::2] = 10 ** rng.uniform(-2, 1.5, (2, 2000))
+    assert_right_in_float32(rng.uniform(-5.5, 5.5, 4000), a, b)
+
+
+@pytest.mark.slow
+def test_float32_beyond_the_range_of_the_integral_against_mpmath():
+    rng = np.random.default_rng(3)
+    ends = [1e-6, 1e-4, 3e-3, 0.04, 1.25, 30.0, 3e6]
+    a, b, eps = (
+        np.array([*grid.ravel(), *random], "float32")
+        for grid, random in zip(
+            np.meshgrid(ends, ends, [-2.5, 0.3, 4.0]),
+            (10 ** rng.uniform(-5, 6, 20), 10 ** rng.uniform(-5, 6, 20), rng.normal(size=20)),
+            strict=True,
+        )
+    )
+    y, _, by_a, by_b = (np.asarray(v) for v in jax.jit(logit_and_slopes)(eps, a, b))
+    unit = float(np.finfo("float32").eps)
+    with mp.workdps(50):
+        for k in range(len(a)):
+            x, w, e = (mp.mpf(float(v[k])) for v in (a, b, eps))
+            start, step = float(y[k]), reference.STEP
+            true = reference.beta_quantile(x, w, e, start)
+            slopes = [
+                (reference.beta_quantile(x * (1 + s), w * (1 + r), e, true) - true) / step
+                for s, r in ((step, 0), (0, step))
+            ]
+            log_beta = mp.loggamma(x) + mp.loggamma(w) - mp.loggamma(x + w)
+            log_density = -x * mp.log1p(mp.exp(-true)) - w * mp.log1p(mp.exp(true)) - log_beta
+            moves = abs(slopes[0]) + abs(slopes[1]) + abs(e * mp.npdf(e) * mp.exp(-log_density))
+            condition = float(moves + abs(true))
+            where = (float(x), float(w), float(e))
+            error = float(abs(mp.mpf(start) - true))
+            assert error < max(3e-6, 4 * unit * (1 + condition)), (where, error)
+            for found, slope in zip((x * by_a[k], w * by_b[k]), slopes, strict=True):
+                error = float(abs((found - slope) / slope))
+                assert error < max(2e-5, 32 * unit * condition), (where, error)
+
+
+@pytest.mark.slow
+def test_second_derivatives_of_float32():
+    """All of the concentrations, against those in float64, also where the concentrations tie."""
+    rng = np.random.default_rng(4)
+    a, b = 10 ** rng.uniform(-2, 5, (2, 1000))
+    a[:4] = b[:4] = [1e5, 100.0, 10.0, 0.3]
+    single = [x.astype("float32") for x in (rng.uniform(-5, 5, 1000), a, b)]
+
+    def second(i, j):
+        def slope(*xs):
+            return jnp.sum(jax.grad(lambda *ys: jnp.sum(logit_beta_quantile(*ys)), i)(*xs))
+
+        return jax.jit(jax.grad(slope, j))
+
+    found = {ij: np.asarray(second(*ij)(*single), "float64") for ij in ((1, 1), (1, 2), (2, 2))}
+    with jax.enable_x64(True):
+        double = [x.astype("float64") for x in single]
+        _, _, *slopes = logit_and_slopes(*double)
+        for (i, j), value in found.items():
+            true = np.asarray(second(i, j)(*double))
+            size = np.maximum(abs(true), abs(np.asarray(slopes[i - 1])) / double[j] / 10)
+            np.testing.assert_array_less(abs(value - true) / size, 1e-3)
+
+
 def test_uniform_and_power_functions(dtype):
     """I_x(a, 1) = x^a, I_x(1, b) = 1 - (1 - x)^b."""
     x = jnp.asarray([1e-3, 0.2, 0.5, 0.9, 0.999], dtype)
@@ -105,6 +215,8 @@ def test_edges(dtype):
     eps = jnp.asarray([-np.inf, np.inf, 0, 0, np.nan], dtype)
     a = jnp.asarray([2, 2, -1, np.nan, 2], dtype)
     np.testing.assert_array_equal(beta_quantile(eps, a, 2.0), [0, 1, np.nan, np.nan, np.nan])
+    far = beta_quantile(jnp.asarray([-6, 6, 6.1], dtype), 2.0, 2.0)
+    assert np.isnan(np.asarray(far)).tolist() == [False, False, dtype == "float32"]
     x = jnp.asarray([0, 1, -0.1, 1.1, np.nan], dtype)
     np.testing.assert_array_equal(log_betainc(2.0, 3.0, x), [-np.inf, 0, np.nan, np.nan, np.nan])
     with pytest.raises(TypeError, match="float32 or float64"):

@@ -47,3 +47,17 @@ def test_truncation_error_is_within_its_tolerance():
         for x, y in rng.uniform(-1, 1, (50, 2)):
             found = sum(c * x**i * y**j for i, row in enumerate(rows) for j, c in enumerate(row))
             assert abs(found - mp.exp(x) / (3 + y)) < tolerance
+
+
+def test_three_variables():
+    with mp.workdps(30):
+        # (1 + x) y^2 - z, with y^2 = (T_0 + T_2) / 2
+        series = dict.fromkeys(np.ndindex(2, 3, 2), mp.mpf(0))
+        half = mp.mpf(1) / 2
+        series |= {(i, j, 0): half for i in (0, 1) for j in (0, 2)} | {(0, 0, 1): mp.mpf(-1)}
+        found = chebyshev.monomials_3d(series)
+        expected = np.zeros((2, 3, 2))
+        expected[:, 2, 0], expected[0, 0, 1] = 1, -1
+        np.testing.assert_allclose(np.array(found, float), expected, atol=1e-25)
+        text = chebyshev.literal_3d("TABLE", found, "float32")
+        assert eval(text.split("=")[1]) == tuple(tuple(map(tuple, t)) for t in expected.tolist())

@@ -4,7 +4,7 @@ import importlib
 import pathlib
 import sys
 
-FAMILIES = ("normal", "stirling", "gamma", "student_t", "von_mises")
+FAMILIES = ("normal", "stirling", "gamma", "beta", "student_t", "von_mises")
 
 
 def source(family: str) -> str:

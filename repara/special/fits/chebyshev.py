@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -92,6 +93,26 @@ def monomials_2d(table: Table) -> Table:
     return trimmed
 
 
+def monomials_3d(series: dict[tuple[int, int, int], Any]) -> list[Table]:
+    """Coefficients [i][j][k] of x^i y^j z^k in the sum of series[i, j, k] T_i(x) T_j(y) T_k(z).
+
+    Where a term is given, so must be those of lower degrees, of which alone it is made.
+    """
+    cube = np.full([1 + max(degrees) for degrees in zip(*series, strict=True)], mp.mpf(0))
+    for degrees, value in series.items():
+        cube[degrees] = value
+    for axis in range(3):
+        cube = np.apply_along_axis(lambda v: np.array(monomials(list(v))), axis, cube)
+    tables: list[Table] = []
+    for i, j, k in sorted(series):
+        if j == k == 0:
+            tables.append([])
+        if k == 0:
+            tables[i].append([])
+        tables[i][j].append(cube[i, j, k])
+    return tables
+
+
 def fit(f: Callable[[Any], Any], count: int, tolerance: float) -> list[Any]:
     """Monomial coefficients of the shortest Chebyshev series of f on [-1, 1] within tolerance."""
     (row,) = truncated([coefficients([f(x) for x in nodes(count)])], tolerance)
@@ -128,4 +149,16 @@ def literal_2d(name: str, table: Table, dtype: str) -> str:
     lines = ""
     for row in table:
         lines += "    (\n" + "".join(f"        {number(v, dtype)},\n" for v in row) + "    ),\n"
+    return f"{name} = (\n{lines})\n"
+
+
+def literal_3d(name: str, tables: Sequence[Table], dtype: str) -> str:
+    """Python source that assigns a tuple of tuples of tuples of coefficients to `name`."""
+    lines = ""
+    for table in tables:
+        lines += "    (\n"
+        for row in table:
+            numbers = "(" + " ".join(f"{number(v, dtype)}," for v in row) + "),"
+            lines += textwrap.indent("\n ".join(textwrap.wrap(numbers, 90)), " " * 8) + "\n"
+        lines += "    ),\n"
     return f"{name} = (\n{lines})\n"

@@ -8,13 +8,14 @@ from jax.scipy.special import digamma, ndtr
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.of_normal import OfNormal
+from repara.distributions.of_normal import OfNormal, at_any
 from repara.special import (
     beta_normal_score,
     beta_quantile,
     log_betainc,
     logit_beta_quantile,
 )
+from repara.special.beta import far_logit_beta_quantile
 from repara.special.elementary import sigmoid, softplus
 from repara.special.tails import log_factorial_excess
 
@@ -39,8 +40,9 @@ class Beta(OfNormal):
     `repara.special.logit_beta_quantile` gives their logits.
 
     Args:
-      concentration1: the power of x, from 1e-2 to 1e5, any shape that broadcasts.
-      concentration0: the power of 1 - x, from 1e-2 to 1e5.
+      concentration1: the power of x, from 1e-2 to 1e5, any shape that broadcasts. Samples in
+        float32 are right from 1e-6 to 3e6.
+      concentration0: the power of 1 - x, likewise.
 
     Raises:
       ValueError: a concrete concentration that is not positive, or shapes that do not broadcast.
@@ -66,6 +68,13 @@ class Beta(OfNormal):
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         return beta_quantile(eps, self.concentration1, self.concentration0)
+
+    def _at_any(self, eps: jax.Array) -> jax.Array:
+        def beyond(eps: jax.Array) -> jax.Array:
+            y = far_logit_beta_quantile(eps, self.concentration1, self.concentration0)
+            return sigmoid(y)
+
+        return at_any(self._transform, beyond, eps, only_single=True)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         y = jnp.log(z) - jnp.log1p(-z)
@@ -154,6 +163,12 @@ class FisherSnedecor(OfNormal):
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         return jnp.exp(logit_beta_quantile(eps, *self._halves()) - self._log_ratio())
+
+    def _at_any(self, eps: jax.Array) -> jax.Array:
+        def beyond(eps: jax.Array) -> jax.Array:
+            return jnp.exp(far_logit_beta_quantile(eps, *self._halves()) - self._log_ratio())
+
+        return at_any(self._transform, beyond, eps, only_single=True)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return beta_normal_score(jnp.log(z) + self._log_ratio(), *self._halves())

@@ -26,7 +26,9 @@ def _logs(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
     """log p and log(1 - p)."""
     if probs is None:
         return -softplus(-logits), -softplus(logits)
-    return _log_or_inf(probs), _log_or_inf(1 - probs)
+    sure = probs == 1
+    # log1p: 1 - p has few digits of a small p, which a large count multiplies.
+    return _log_or_inf(probs), jnp.where(sure, -jnp.inf, jnp.log1p(-jnp.where(sure, 0, probs)))
 
 
 def _chances(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
@@ -245,7 +247,7 @@ class Geometric(Discrete):
         return _chances(self.probs, self.logits)[0]
 
     def _log_failure(self) -> jax.Array:
-        return -softplus(self.logits) if self.probs is None else jnp.log1p(-self.probs)
+        return _logs(self.probs, self.logits)[1]
 
     def _draw(self, key: jax.Array, shape: Shape) -> jax.Array:
         rate = self._log_failure()

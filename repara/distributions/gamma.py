@@ -6,7 +6,6 @@ Stirling's series takes their common part out (DLMF 5.11.1).
 """
 
 import math
-from collections.abc import Callable
 from typing import ClassVar
 
 import jax
@@ -16,7 +15,7 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
-from repara.distributions.of_normal import OfNormal
+from repara.distributions.of_normal import OfNormal, at_any
 from repara.special import (
     gamma_normal_score,
     gamma_quantile,
@@ -130,27 +129,9 @@ def _log_beyond(eps: jax.Array, a: jax.Array, folds: int = 1) -> jax.Array:
     return jnp.where(tiny, lowest, y)
 
 
-def _at_any(
-    transform: Callable[[jax.Array], jax.Array],
-    beyond: Callable[[jax.Array], jax.Array],
-    eps: jax.Array,
-) -> jax.Array:
-    """transform(eps), and beyond(eps) for finite noise that no generator draws.
-
-    An icdf may be asked for it. `beyond` takes many times as long, and runs where there is any.
-    """
-    inside = (jnp.abs(eps) <= by_dtype(eps, 5.5, 8.0)) | ~jnp.isfinite(eps)
-    near = transform(jnp.where(inside, eps, 0.0))
-
-    def both() -> jax.Array:
-        return jnp.where(inside, near, beyond(jnp.where(inside, 6.0, eps)))
-
-    return jax.lax.cond(jnp.all(inside), lambda: near, both)
-
-
 def _log_at_any(eps: jax.Array, a: jax.Array) -> jax.Array:
     """log_gamma_quantile(eps, a) for any noise."""
-    return _at_any(lambda e: log_gamma_quantile(e, a), lambda e: _log_beyond(e, a), eps)
+    return at_any(lambda e: log_gamma_quantile(e, a), lambda e: _log_beyond(e, a), eps)
 
 
 def _log_or(value: jax.Array, far: jax.Array) -> jax.Array:
@@ -217,7 +198,7 @@ class Gamma(OfNormal):
         def beyond(eps: jax.Array) -> jax.Array:
             return jnp.exp(_log_beyond(eps, self.concentration)) / self.rate
 
-        return _at_any(self._transform, beyond, eps)
+        return at_any(self._transform, beyond, eps)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return gamma_normal_score(self.rate * z, self.concentration)

@@ -9,8 +9,8 @@ from jax.scipy.special import gammaln
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.gamma import _at_any, _log_beyond
-from repara.distributions.of_normal import OfNormal
+from repara.distributions.gamma import _log_beyond
+from repara.distributions.of_normal import OfNormal, at_any
 from repara.special import generalized_normal_normal_score, generalized_normal_quantile
 
 __all__ = ["GeneralizedNormal"]
@@ -75,7 +75,7 @@ class GeneralizedNormal(OfNormal):
             size = jnp.exp(_log_beyond(jnp.abs(eps), 1 / self.power, folds=2) / self.power)
             return self.loc + self.scale * jnp.where(eps < 0, -size, size)
 
-        return _at_any(self._transform, beyond, eps)
+        return at_any(self._transform, beyond, eps)
 
     def _entropy(self) -> jax.Array:
         return 1 / self.power - self._log_peak()

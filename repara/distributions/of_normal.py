@@ -1,13 +1,40 @@
 """Scalar families whose transform rises with one normal noise: their quantiles."""
 
+from collections.abc import Callable
+
 import jax
+import jax.numpy as jnp
 from jax.scipy.special import ndtr
 
 from repara.distributions.base import Distribution
 from repara.distributions.location_scale import _on_unit_interval
 from repara.special import ndtri
+from repara.special.elementwise import by_dtype
 
 __all__ = ["OfNormal"]
+
+
+def at_any(
+    transform: Callable[[jax.Array], jax.Array],
+    beyond: Callable[[jax.Array], jax.Array],
+    eps: jax.Array,
+    *,
+    only_single: bool = False,
+) -> jax.Array:
+    """transform(eps), and beyond(eps) for finite noise that no generator of its precision draws.
+
+    An icdf may be asked for it. `beyond` takes many times as long, and runs where there is any;
+    `only_single` says that in float64 `transform` needs none.
+    """
+    if only_single and eps.dtype == jnp.float64:
+        return transform(eps)
+    inside = (jnp.abs(eps) <= by_dtype(eps, 5.5, 8.0)) | ~jnp.isfinite(eps)
+    near = transform(jnp.where(inside, eps, 0.0))
+
+    def both() -> jax.Array:
+        return jnp.where(inside, near, beyond(jnp.where(inside, 6.0, eps)))
+
+    return jax.lax.cond(jnp.all(inside), lambda: near, both)
 
 
 class OfNormal(Distribution):

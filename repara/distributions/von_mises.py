@@ -9,8 +9,9 @@ from jax.scipy.special import i0e, i1e, ndtr
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.of_normal import OfNormal
+from repara.distributions.of_normal import OfNormal, at_any
 from repara.special import von_mises_normal_score, von_mises_quantile
+from repara.special.von_mises import far_von_mises_quantile
 
 __all__ = ["VonMises"]
 
@@ -55,6 +56,12 @@ class VonMises(OfNormal):
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         return self.loc + von_mises_quantile(eps, self.concentration)
+
+    def _at_any(self, eps: jax.Array) -> jax.Array:
+        def beyond(eps: jax.Array) -> jax.Array:
+            return self.loc + far_von_mises_quantile(eps, self.concentration)
+
+        return at_any(self._transform, beyond, eps, only_single=True)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return von_mises_normal_score(z - self.loc, self.concentration)

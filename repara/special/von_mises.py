@@ -14,6 +14,7 @@ derives them and makes the coefficients).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -72,6 +73,29 @@ def von_mises_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:
     return _quantile(*as_floats("von_mises_quantile", eps, concentration))
 
 
+def far_von_mises_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:
+    """`von_mises_quantile` for noise farther out than any generator draws, in float32 too.
+
+    By an integral of the tail, which takes many times as long.
+
+    Args:
+        eps: Of any size; as in `von_mises_quantile`.
+        concentration: As in `von_mises_quantile`.
+
+    Returns:
+        As `von_mises_quantile`.
+
+    Raises:
+        TypeError: If the common dtype is neither float32 nor float64.
+        ValueError: If the shapes do not broadcast.
+
+    Example:
+        >>> round(float(far_von_mises_quantile(-9.0, 1e4)), 3)  # near to -9 / sqrt(1e4)
+        -0.09
+    """
+    return _far_quantile(*as_floats("far_von_mises_quantile", eps, concentration))
+
+
 def von_mises_normal_score(z: ArrayLike, concentration: ArrayLike) -> Array:
     """The standard-normal noise that `von_mises_quantile` makes z of: its inverse in eps.
 
@@ -119,17 +143,26 @@ def _log_tail(
     return jnp.log(0.5 * ratio / at_zero) - 2 * k * jnp.sin(0.5 * y) ** 2, ratio
 
 
-@pointwise
-def _quantile(eps: Array, k: Array) -> Array:
+def _by(solve: Callable[[Array, Array], Array], bound: float, eps: Array, k: Array) -> Array:
+    """The quantile for noise up to `bound`, from that for positive noise."""
     eps, k = jnp.broadcast_arrays(eps, k)
     valid = (k >= 0) & (k < jnp.inf)
-    bound = by_dtype(eps, fitted.BOUND, jnp.inf)
     finite = valid & (jnp.abs(eps) <= bound) & (jnp.abs(eps) < jnp.inf)
     e, safe = jnp.where(finite, eps, 1.0), jnp.where(valid, k, 1.0)
     # not abs(e): its derivative at 0 is taken to be 0
-    z = by_dtype(eps, _fitted, _outward)(jnp.where(e < 0, -e, e), safe)
+    z = solve(jnp.where(e < 0, -e, e), safe)
     ends = jnp.where(jnp.abs(eps) == jnp.inf, jnp.sign(eps) * math.pi, jnp.nan)
     return jnp.where(finite, jnp.where(e < 0, -z, z), jnp.where(valid, ends, jnp.nan))
+
+
+@pointwise
+def _quantile(eps: Array, k: Array) -> Array:
+    return _by(*by_dtype(eps, (_fitted, fitted.BOUND), (_outward, math.inf)), eps, k)
+
+
+@pointwise
+def _far_quantile(eps: Array, k: Array) -> Array:
+    return _by(_outward, math.inf, eps, k)
 
 
 # --- float32: the fits ---
@@ -175,7 +208,7 @@ def _large(e: Array, k: Array, root: Array) -> Array:
     return e / root * horner_rows(fitted.LARGE, q, (2 / fitted.W) * w - 1)
 
 
-# --- float64: from the tail ---
+# --- float64, and far noise: from the tail ---
 
 
 def _outward(e: Array, k: Array) -> Array:

@@ -109,6 +109,31 @@ def test_quantiles_of_what_no_generator_draws_of_the_kin_of_gamma():
         np.testing.assert_allclose(q._isf(u), 2.0 - exact, rtol=5e-6)
 
 
+@pytest.mark.parametrize(
+    ("q", "peer"),
+    [
+        (rp.Beta(2.0, 3.0), scipy.stats.beta(2.0, 3.0)),
+        (rp.Beta(3.0, 300.0), scipy.stats.beta(3.0, 300.0)),
+        (rp.FisherSnedecor(3.0, 4.0), scipy.stats.f(3.0, 4.0)),
+    ],
+)
+def test_quantiles_of_what_no_generator_draws_of_the_kin_of_beta(q, peer):
+    u = np.array([1e-35, 1e-12, 1e-9, 0.3], "float32")
+    exact = peer.ppf(u.astype("float64"))
+    z, slope = jax.jit(jax.vmap(jax.value_and_grad(lambda u: q.icdf(u))))(u)
+    np.testing.assert_allclose(z, exact, rtol=1e-5)
+    np.testing.assert_allclose(slope * peer.pdf(exact), 1, rtol=1e-4)
+    np.testing.assert_allclose(q._isf(u[-1]), peer.isf(0.3), rtol=1e-5)
+
+
+def test_quantiles_of_what_no_generator_draws_of_von_mises():
+    q, u = rp.VonMises(0.5, 200.0), np.array([1e-35, 1e-12, 1e-9, 0.3], "float32")
+    with jax.enable_x64(True):
+        exact = rp.VonMises(0.5, 200.0).icdf(u.astype("float64"))
+    np.testing.assert_allclose(q.icdf(u), exact, rtol=1e-5)
+    np.testing.assert_allclose(q._isf(u), 1 - np.asarray(exact), rtol=1e-5)
+
+
 def test_inverse_gamma_of_small_concentration():
     """No NaN: infinite only where the value is beyond the largest number."""
     z, slope = value_and_slope(lambda a: rp.InverseGamma(a, 1.0), 0.01, EPS)

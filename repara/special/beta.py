@@ -43,8 +43,8 @@ from repara.special.tails import (
 )
 
 RAISED = 4
-# Fewer elements at a time than elsewhere: some 80 arrays are made on the way.
-_in_blocks = functools.partial(pointwise, block=40_000)
+# Less at a time than elsewhere: some 80 arrays are made on the way.
+_in_blocks = functools.partial(pointwise, block=320_000)
 
 # Nodes, and the exponent at which the integrand is cut. Worst relative errors of R for
 # concentrations of 1e-2 to 1e5: 1.4e-6, 2e-11, 5e-8, of which y has R times as much.

@@ -19,10 +19,10 @@ Tangent = Array | SymbolicZero
 Outputs = tuple[Array, ...]
 T = TypeVar("T")
 
-# Elements at a time on a CPU: arrays of 512 KiB in float32, some of which stay in a core's cache.
-# From 1 << 15 to 1 << 17 of a million, times differ little; at once, some functions of many loops
-# take up to twice the time, and 30 to 140 arrays where 6 to 14 do.
-BLOCK = 1 << 17
+# Bytes of each array at a time on a CPU, so that some of them stay in a core's cache. From a quarter
+# of it on, times differ little; at once, some functions of many loops take up to twice the time, and
+# 30 to 140 arrays of a million where 6 to 14 do.
+BLOCK = 1 << 19
 
 
 def as_floats(name: str, *arguments: ArrayLike) -> list[Array]:
@@ -221,8 +221,8 @@ def isolated(
     Args:
         f: Elementwise, to real arrays of the arguments' broadcast shape and of one dtype.
         *arguments: Arrays.
-        block: On a CPU, how many elements at a time, so that what f makes on its way stays in the
-            cache: for an f of many loops. None for all at once.
+        block: On a CPU, how many bytes of each array at a time, so that what f makes on its way
+            stays in the cache: for an f of many loops. None for all at once.
 
     Returns:
         What f returns.
@@ -236,10 +236,11 @@ def isolated(
 
     def on_cpu(*arrays: Array) -> tuple[Array, ...]:
         xs = [flat(x) for x in arrays]
-        if block is None or max(x.size for x in xs) <= block:
+        count = block and block // xs[0].dtype.itemsize
+        if count is None or max(x.size for x in xs) <= count:
             results = _in_pairs(f, *xs)
         else:
-            results = _in_blocks(f, block, *xs)
+            results = _in_blocks(f, count, *xs)
         return tuple(x.reshape(shape) for x in results)
 
     return jax.lax.platform_dependent(*arguments, cpu=on_cpu, default=f)

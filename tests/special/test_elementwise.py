@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from repara.special import elementwise, gamma, polynomial
+from repara.special import beta_quantile, elementwise, gamma, polynomial
 
 
 def test_horner_rows_differentiates_itself():
@@ -38,7 +38,7 @@ def test_a_second_call_compiles_nothing():
         gamma.gamma_quantile(x, x)
 
 
-@pytest.mark.parametrize("block", [None, 2])
+@pytest.mark.parametrize("block", [None, 8])  # bytes: two numbers
 def test_isolated_gives_what_the_function_gives(block):
     f = lambda x, y: (x + y, x * y, x - y)  # noqa: E731
     isolated = jax.jit(lambda x, y: elementwise.isolated(f, x, y, block=block))
@@ -50,12 +50,13 @@ def test_isolated_gives_what_the_function_gives(block):
 
 
 @pytest.mark.parametrize("kind", ["Auto", "Explicit"])
-def test_sharded_noise_gives_the_same_values_and_gradients(kind):
+@pytest.mark.parametrize("quantile", [gamma.gamma_quantile, lambda e, a: beta_quantile(e, a, 2.0)])
+def test_sharded_noise_gives_the_same_values_and_gradients(quantile, kind):
     axis = getattr(jax.sharding.AxisType, kind)
     mesh = jax.make_mesh((8,), ("data",), axis_types=(axis,))
     eps, a = jax.random.normal(jax.random.key(0), (64, 5)), jnp.linspace(0.1, 20, 5)
     spread = jax.device_put(eps, jax.NamedSharding(mesh, jax.P("data")))
-    f = jax.jit(jax.value_and_grad(lambda a, e: jnp.sum(gamma.gamma_quantile(e, a) ** 2)))
+    f = jax.jit(jax.value_and_grad(lambda a, e: jnp.sum(quantile(e, a) ** 2)))
     for found, true in zip(f(a, spread), f(a, eps), strict=True):
         np.testing.assert_allclose(found, true, rtol=1e-5)
 

@@ -19,9 +19,9 @@ Tangent = Array | SymbolicZero
 Outputs = tuple[Array, ...]
 T = TypeVar("T")
 
-# Bytes of each array at a time on a CPU, so that some of them stay in a core's cache. From a quarter
-# of it on, times differ little; at once, some functions of many loops take up to twice the time, and
-# 30 to 140 arrays of a million where 6 to 14 do.
+# Bytes of each array at a time on a CPU, so that some of them stay in a core's cache. From a
+# quarter of it on, times differ little; at once, some functions of many loops take up to twice the
+# time, and 30 to 140 arrays of a million where 6 to 14 do.
 BLOCK = 1 << 19
 
 

@@ -24,7 +24,7 @@ from repara._apart import apart
 from repara.special import _beta_coefficients as fitted
 from repara.special.elementary import log1p
 from repara.special.elementwise import Tangent, is_zero, tangent_sum
-from repara.special.gamma import _log_quantile, _minus_log_ndtr
+from repara.special.gamma import _log_ratio_quantile, minus_log_tails
 from repara.special.polynomial import horner_rows_and_gradient, horner_tables_and_gradient
 
 
@@ -54,7 +54,7 @@ def logit_quantile(eps: Array, a: Array, b: Array) -> Array:
     """
     eps = jnp.where(jnp.abs(eps) <= fitted.BOUND, eps, jnp.nan)
     tail = apart(_tail, eps, a, b)
-    start = apart(_start, a, b, tail, _log_quantile(*_of_gamma(eps, a, b, tail)))
+    start = apart(_start, a, b, tail, _log_ratio_quantile(*_of_gamma(eps, a, b, tail)))
     return _logit(a, b, tail, start, apart(_fit, a, b, tail, start))
 
 
@@ -66,13 +66,13 @@ def _logit_quantile_jvp(
     eps = jnp.where(jnp.abs(eps) <= fitted.BOUND, eps, jnp.nan)
     tail = apart(_tail, eps, a, b)
     noise, low = _of_gamma(eps, a, b, tail)
-    log_g, by_low = _slope(lambda low: _log_quantile(noise, low), low)
-    start = apart(_start, a, b, tail, log_g)
+    log_ratio, by_low = _slope(lambda low: _log_ratio_quantile(noise, low), low)
+    start = apart(_start, a, b, tail, log_ratio)
     fit = apart(_fit_and_slopes, a, b, tail, start)
     y = _logit(a, b, tail, start, jax.lax.real(fit[0]))
     by_eps = by_a = by_b = None
     if not is_zero(tangents[0]):
-        _, by_noise = _slope(lambda noise: _log_quantile(noise, low), noise)
+        _, by_noise = _slope(lambda noise: _log_ratio_quantile(noise, low), noise)
         by_eps = _slope_in_noise(eps, a, b, tail, start, fit[0], by_noise)
     if not (is_zero(tangents[1]) and is_zero(tangents[2])):
         by_a, by_b = _parts(apart(_slopes, a, b, tail, start, fit, by_low))
@@ -90,7 +90,7 @@ def _slope(f: Callable[[Array], Array], x: Array) -> tuple[Array, Array]:
 
 def _tail(eps: Array, a: Array, b: Array) -> Array:
     """`_Case.sign` + i `_Case.size`."""
-    left, right = _minus_log_ndtr(eps), _minus_log_ndtr(-eps)
+    left, right = minus_log_tails(eps)
     is_large, a_is_larger = jnp.maximum(a, b) > fitted.SEAM, a > b
     a, b = jnp.where(is_large, 0.5, a), jnp.where(is_large, 0.5, b)
     # The logit as its two tails have it, which for small concentrations change sign in nearly the
@@ -137,13 +137,15 @@ def _bend(a: Array, b: Array) -> tuple[Array, Array, Array]:
     return k, -below * (0.5 * k + 0.25 * (1 - b) * b), -below * (rest + 0.25 * a * (1 - b))
 
 
-def _start(a: Array, b: Array, tail: Array, log_g: Array) -> Array:
+def _start(a: Array, b: Array, tail: Array, log_ratio: Array) -> Array:
     """The first variable x of the fit, + i times the log m or log s that it is made from."""
     case = _case(a, b, tail)
-    log = log1p(jnp.where(case.is_large, _rate(case) - 1, case.first / case.second))
+    # g and N over the smaller concentration: their logarithms keep their digits where it is large
+    over = jnp.where(case.is_large, _rate(case) / case.low - 1, case.first / case.second)
+    log = log1p(over)
     mixed, _, _ = _mixed(case.first, case.second)
     log_s = (log - case.size) / case.first - case.second * mixed
-    start = jnp.where(case.is_large, log_g - log, log_s)
+    start = jnp.where(case.is_large, log_ratio - log, log_s)
     power = jnp.exp(start)
     k, _, _ = _bend(case.first, case.second)
     root = 1 / (1 + power * jnp.where(case.is_large, 1 / 12, k - 0.75))
@@ -252,7 +254,7 @@ def _slopes(
         (1 / (one + two) - (jax.lax.imag(start) + two * mixed)) / one - two * mixed_by_one,
         -1 / (two * (one + two)) - mixed - two * mixed_by_two,
     )
-    large = by_low - 0.3 * below, -below
+    large = by_low + (1 / case.low - 0.3 * below), -below
     by_one, by_two = (
         factor * (rate * jnp.where(case.is_large, u, v) - share * bend + slope)
         for u, v, bend, slope in zip(large, small, bends, _parts(fit[1]), strict=True)

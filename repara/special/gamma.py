@@ -166,7 +166,12 @@ def gamma_normal_score(z: ArrayLike, concentration: ArrayLike) -> Array:
 
 
 def _minus_log_ndtr(eps: Array) -> Array:
-    """-log Phi(eps) within the fitted range, with one exponential and no logarithm."""
+    """-log Phi(eps) within the fitted range."""
+    return minus_log_tails(eps)[0]
+
+
+def minus_log_tails(eps: Array) -> tuple[Array, Array]:
+    """-log Phi(eps) and -log Phi(-eps) in the fitted range: one exponential, no logarithm."""
     left, right, least = by_dtype(
         eps,
         (fitted.LEFT_FLOAT32, fitted.RIGHT_FLOAT32, fitted.S_FLOAT32),
@@ -175,7 +180,8 @@ def _minus_log_ndtr(eps: Array) -> Array:
     r = jnp.where(eps > 0, eps, -eps)
     s = (2 / (1 - least)) * ((4 - r) / (4 + r)) - (1 + least) / (1 - least)
     half = 0.5 * r * r
-    return jnp.where(eps > 0, jnp.exp(-half - horner(right, s)), half + horner(left, s))
+    large, small = half + horner(left, s), jnp.exp(-half - horner(right, s))
+    return jnp.where(eps > 0, small, large), jnp.where(eps > 0, large, small)
 
 
 @jax.custom_jvp
@@ -261,13 +267,27 @@ def _quantile(eps: Array, a: Array) -> Array:
 
 @_at_once
 def _log_quantile(eps: Array, a: Array) -> Array:
-    is_small, valid, safe, a_small, a_large = _regimes(eps, a)
+    log_small, log_ratio, (is_small, valid, _, _, a_large) = _logs(eps, a)
+    log_z = jnp.where(is_small, log_small, jnp.log(a_large) + log_ratio)
+    return jnp.where(valid, log_z, jnp.where((eps == -jnp.inf) & (a > 0), -jnp.inf, _above(eps, a)))
+
+
+@_at_once
+def _log_ratio_quantile(eps: Array, a: Array) -> Array:
+    """log(z / a), with the digits that log z loses where a is large; NaN out of range."""
+    log_small, log_ratio, (is_small, valid, _, a_small, _) = _logs(eps, a)
+    return jnp.where(valid, jnp.where(is_small, log_small - jnp.log(a_small), log_ratio), jnp.nan)
+
+
+def _logs(eps: Array, a: Array) -> tuple[Array, Array, tuple[Array, ...]]:
+    """log z for small a, log(z / a) for large ones, and `_regimes`."""
+    regimes = _regimes(eps, a)
+    _, _, safe, a_small, a_large = regimes
     x, m, r = _small(safe, a_small)
     # m is e^-x (1 + e^-x / 2 + ...): to the last digit e^-x here, long before it underflows.
     tiny = x > by_dtype(a, 20.0, 40.0)
     log_m = jnp.where(tiny, -x, jnp.log(jnp.where(tiny, 1.0, m)))
-    log_z = jnp.where(is_small, log_m + r, jnp.log(a_large) + _large(safe, a_large))
-    return jnp.where(valid, log_z, jnp.where((eps == -jnp.inf) & (a > 0), -jnp.inf, _above(eps, a)))
+    return log_m + r, _large(safe, a_large), regimes
 
 
 def _above(eps: Array, a: Array) -> Array:

@@ -120,7 +120,7 @@ def far_logit_beta_quantile(
         -75.41
     """
     arguments = as_floats("far_logit_beta_quantile", eps, concentration1, concentration0)
-    return _far_logit(*arguments)
+    return _by_integral(*arguments)
 
 
 def beta_quantile(eps: ArrayLike, concentration1: ArrayLike, concentration0: ArrayLike) -> Array:
@@ -450,22 +450,24 @@ def _guarded(eps: Array, a: Array, b: Array) -> tuple[Array, Array, Array, Array
     )
 
 
-def _for_both(f: Callable[[Array], Array]) -> Callable[[Array, Array, Array], Array]:
-    """F of the logit: by a fit in float32, by the integral of the tail in float64."""
-    single = pointwise(lambda *xs: f(_by(beta_by_fit.logit_quantile, *xs)))
-    double = _in_blocks(lambda *xs: f(_by(_solved, *xs)))
-    return lambda eps, a, b: by_dtype(eps, single, double)(eps, a, b)
-
-
 def _by(solve: Callable[[Array, Array, Array], Array], eps: Array, a: Array, b: Array) -> Array:
     valid, safe, a, b = _guarded(*jnp.broadcast_arrays(eps, a, b))
     y = jnp.where(jnp.abs(eps) < jnp.inf, solve(safe, a, b), eps)
     return jnp.where(valid, y, jnp.nan)
 
 
-_logit_quantile = _for_both(lambda y: y)
-_quantile = _for_both(sigmoid)
-_far_logit = _in_blocks(functools.partial(_by, _solved))
+_by_fit = pointwise(functools.partial(_by, beta_by_fit.logit_quantile))
+_by_integral = _in_blocks(functools.partial(_by, _solved))
+
+
+def _logit_quantile(eps: Array, a: Array, b: Array) -> Array:
+    return by_dtype(eps, _by_fit, _by_integral)(eps, a, b)
+
+
+# The sigmoid outside of what is computed beside the slopes: there it would be made in their loop.
+@jax.jit
+def _quantile(eps: Array, a: Array, b: Array) -> Array:
+    return sigmoid(_logit_quantile(eps, a, b))
 
 
 def _log_tails(y: Array, a: Array, b: Array) -> tuple[Array, Array]:

@@ -52,7 +52,6 @@ def logit_quantile(eps: Array, a: Array, b: Array) -> Array:
     Returns:
         y, of the same shape.
     """
-    eps = jnp.where(jnp.abs(eps) <= fitted.BOUND, eps, jnp.nan)
     tail = apart(_tail, eps, a, b)
     start = apart(_start, a, b, tail, _log_ratio_quantile(*_of_gamma(eps, a, b, tail)))
     return _logit(a, b, tail, start, apart(_fit, a, b, tail, start))
@@ -63,7 +62,6 @@ def _logit_quantile_jvp(
     primals: tuple[Array, Array, Array], tangents: tuple[Tangent, Tangent, Tangent]
 ) -> tuple[Array, Array]:
     eps, a, b = primals
-    eps = jnp.where(jnp.abs(eps) <= fitted.BOUND, eps, jnp.nan)
     tail = apart(_tail, eps, a, b)
     noise, low = _of_gamma(eps, a, b, tail)
     log_ratio, by_low = _slope(lambda low: _log_ratio_quantile(noise, low), low)
@@ -101,7 +99,8 @@ def _tail(eps: Array, a: Array, b: Array) -> Array:
     rising = b * (left + jnp.log(1 - share) + a * b * mixed)
     falling = a * (right + jnp.log(share) + a * b * mixed)
     exchanged = jnp.where(is_large, a_is_larger, rising < falling)
-    size = jnp.where(exchanged, right, left)
+    # Out of range NaN, as is the gamma variate where one concentration is large.
+    size = jnp.where(jnp.abs(eps) <= fitted.BOUND, jnp.where(exchanged, right, left), jnp.nan)
     return jax.lax.complex(jnp.where(exchanged, -1.0, 1.0).astype(size.dtype), size)
 
 
@@ -175,8 +174,10 @@ def _surfaces(a: Array, b: Array, tail: Array, start: Array) -> tuple[Array, Arr
         fitted.SMALL, s0 * x - 1, s1 * (1 - rest) - 1, s2 * case.second - 1
     )
     small = x * value, value + s0 * x * by_x, x * (s1 * rest * rest) * by_share, s2 * x * by_second
-    value, *slopes = (jnp.where(case.is_large, u, v) for u, v in zip(large, small, strict=True))
-    return value, slopes[0], slopes[1], slopes[2]
+    value, by_x, by_one, by_two = (
+        jnp.where(case.is_large, u, v) for u, v in zip(large, small, strict=True)
+    )
+    return value, by_x, by_one, by_two
 
 
 def _fit(a: Array, b: Array, tail: Array, start: Array) -> Array:

@@ -217,6 +217,8 @@ def test_edges(dtype):
     np.testing.assert_array_equal(beta_quantile(eps, a, 2.0), [0, 1, np.nan, np.nan, np.nan])
     far = beta_quantile(jnp.asarray([-6, 6, 6.1], dtype), 2.0, 2.0)
     assert np.isnan(np.asarray(far)).tolist() == [False, False, dtype == "float32"]
+    far = beta_quantile(jnp.asarray([-6, 6, -6.1], dtype), 0.5, 0.2)
+    assert np.isnan(np.asarray(far)).tolist() == [False, False, dtype == "float32"]
     x = jnp.asarray([0, 1, -0.1, 1.1, np.nan], dtype)
     np.testing.assert_array_equal(log_betainc(2.0, 3.0, x), [-np.inf, 0, np.nan, np.nan, np.nan])
     with pytest.raises(TypeError, match="float32 or float64"):

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from experiments.configuration import launch, read_flags, validate
+from experiments.harness.configuration import launch, read_flags, validate
 
 # Each is a module of this package with a `Config` and a `run(config)`.
 _NAMES = ("policy", "sampling", "topics", "training")

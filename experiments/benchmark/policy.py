@@ -18,10 +18,10 @@ import numpy as np
 
 from experiments import policy_gradient
 from experiments.benchmark.sampling import machine
-from experiments.configuration import option
-from experiments.control import actor_critic
-from experiments.control.pendulum import pendulum
-from experiments.run_directory import write_atomically
+from experiments.harness.configuration import option
+from experiments.harness.run_directory import write_atomically
+from experiments.policy_gradient import actor_critic
+from experiments.policy_gradient.environments.pendulum import pendulum
 
 __all__ = ["Config", "run"]
 

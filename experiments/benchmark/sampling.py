@@ -24,8 +24,8 @@ import numpy as np
 from jax import Array
 
 import repara as rp
-from experiments.configuration import ConfigError, option
-from experiments.run_directory import write_atomically
+from experiments.harness.configuration import ConfigError, option
+from experiments.harness.run_directory import write_atomically
 from repara import plotting
 
 Sampler = Callable[..., Any]

@@ -19,11 +19,11 @@ from jax.scipy.special import xlogy
 from sklearn.decomposition import LatentDirichletAllocation
 
 import repara as rp
-from experiments.configuration import option
-from experiments.run_directory import write_atomically
-from experiments.topics.bounds import perplexity
-from experiments.topics.corpus import load_reuters, npmi_coherence, split, top_words
-from experiments.topics.network import on_log_scale
+from experiments.harness.configuration import option
+from experiments.harness.run_directory import write_atomically
+from experiments.topic_model.bounds import perplexity
+from experiments.topic_model.corpus import load_reuters, npmi_coherence, split, top_words
+from experiments.topic_model.network import on_log_scale
 from repara import evaluation
 
 __all__ = ["Config", "run"]

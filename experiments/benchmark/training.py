@@ -20,9 +20,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import vae, vae_model
-from experiments.configuration import option
-from experiments.run_directory import write_atomically
+from experiments import vae
+from experiments.harness.configuration import option
+from experiments.harness.run_directory import write_atomically
+from experiments.vae import model as vae_model
 from repara import training
 
 _PIXELS = 784

@@ -1,1 +1,5 @@
-"""Gradient estimators side by side: variance, bias, time, and what they do in training."""
+"""Compares gradient estimators: variance, bias, time, and training curves."""
+
+from experiments.gradient_variance.run import Config, run
+
+__all__ = ["Config", "run"]

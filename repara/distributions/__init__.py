@@ -6,6 +6,11 @@ from repara.distributions.bernoulli import Bernoulli
 from repara.distributions.beta import Beta, FisherSnedecor
 from repara.distributions.categorical import Categorical, OneHotCategorical
 from repara.distributions.cauchy import Cauchy, HalfCauchy, WrappedCauchy
+from repara.distributions.combinators.implicit import ImplicitReparameterization
+from repara.distributions.combinators.independent import Independent
+from repara.distributions.combinators.mixture import Mixture, MixtureSameFamily
+from repara.distributions.combinators.transformed import Transformed
+from repara.distributions.combinators.truncated import Truncated
 from repara.distributions.continuous_bernoulli import ContinuousBernoulli
 from repara.distributions.counts import Binomial, Geometric, NegativeBinomial, Poisson
 from repara.distributions.dirichlet import Dirichlet
@@ -18,8 +23,6 @@ from repara.distributions.gamma import Chi, Chi2, ExpGamma, Gamma, InverseGamma
 from repara.distributions.gaussian_random_walk import GaussianRandomWalk
 from repara.distributions.generalized_normal import GeneralizedNormal
 from repara.distributions.half_normal import FoldedNormal, HalfNormal
-from repara.distributions.implicit import ImplicitReparameterization
-from repara.distributions.independent import Independent
 from repara.distributions.inverse_gaussian import InverseGaussian, NormalInverseGaussian
 from repara.distributions.johnson import JohnsonSU, SinhArcsinh
 from repara.distributions.kumaraswamy import Kumaraswamy
@@ -31,7 +34,6 @@ from repara.distributions.logistic import Logistic, LogLogistic, RelaxedBernoull
 from repara.distributions.logistic_normal import LogisticNormal
 from repara.distributions.low_rank_multivariate_normal import LowRankMultivariateNormal
 from repara.distributions.matrix_normal import MatrixNormal
-from repara.distributions.mixture import Mixture, MixtureSameFamily
 from repara.distributions.multivariate_normal import MultivariateNormal
 from repara.distributions.multivariate_student_t import MultivariateStudentT
 from repara.distributions.normal import Normal
@@ -45,8 +47,6 @@ from repara.distributions.relaxed_categorical import (
 from repara.distributions.skew_normal import SkewNormal
 from repara.distributions.stable import Stable
 from repara.distributions.student_t import HalfStudentT, StudentT
-from repara.distributions.transformed import Transformed
-from repara.distributions.truncated import Truncated
 from repara.distributions.truncated_normal import TruncatedNormal
 from repara.distributions.uniform import LogUniform, Triangular, Uniform
 from repara.distributions.von_mises import VonMises

@@ -10,12 +10,12 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.of_normal import OfNormal, at_any
 from repara.special import (
-    beta_normal_score,
-    beta_quantile,
+    beta_from_normal,
     log_betainc,
-    logit_beta_quantile,
+    logit_beta_from_normal,
+    normal_from_beta,
 )
-from repara.special.beta import far_logit_beta_quantile
+from repara.special.beta import far_logit_beta_from_normal
 from repara.special.elementary import sigmoid, softplus
 from repara.special.tails import log_factorial_excess
 
@@ -37,7 +37,7 @@ class Beta(OfNormal):
 
     with a = concentration1, b = concentration0 and I the regularized incomplete beta function.
     Samples of small concentrations are often so near an end that they round to it;
-    `repara.special.logit_beta_quantile` gives their logits.
+    `repara.special.logit_beta_from_normal` gives their logits.
 
     Args:
       concentration1: the power of x, from 1e-2 to 1e5, any shape that broadcasts. Samples in
@@ -67,18 +67,18 @@ class Beta(OfNormal):
         super().__init__(concentration1=concentration1, concentration0=concentration0)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return beta_quantile(eps, self.concentration1, self.concentration0)
+        return beta_from_normal(eps, self.concentration1, self.concentration0)
 
     def _at_any(self, eps: jax.Array) -> jax.Array:
         def beyond(eps: jax.Array) -> jax.Array:
-            y = far_logit_beta_quantile(eps, self.concentration1, self.concentration0)
+            y = far_logit_beta_from_normal(eps, self.concentration1, self.concentration0)
             return sigmoid(y)
 
         return at_any(self._transform, beyond, eps, only_single=True)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         y = jnp.log(z) - jnp.log1p(-z)
-        return beta_normal_score(y, self.concentration1, self.concentration0)
+        return normal_from_beta(y, self.concentration1, self.concentration0)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         a, b = self.concentration1, self.concentration0
@@ -94,7 +94,7 @@ class Beta(OfNormal):
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
         # From the logit: a value that rounds to 0 or 1 has the density of what it rounds from.
         a, b = self.concentration1, self.concentration0
-        y = logit_beta_quantile(eps, a, b)
+        y = logit_beta_from_normal(eps, a, b)
         density = -(a - 1) * softplus(-y) - (b - 1) * softplus(y)
         return sigmoid(y), density - self._log_beta()
 
@@ -162,16 +162,16 @@ class FisherSnedecor(OfNormal):
         return jnp.log(self.df1) - jnp.log(self.df2)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return jnp.exp(logit_beta_quantile(eps, *self._halves()) - self._log_ratio())
+        return jnp.exp(logit_beta_from_normal(eps, *self._halves()) - self._log_ratio())
 
     def _at_any(self, eps: jax.Array) -> jax.Array:
         def beyond(eps: jax.Array) -> jax.Array:
-            return jnp.exp(far_logit_beta_quantile(eps, *self._halves()) - self._log_ratio())
+            return jnp.exp(far_logit_beta_from_normal(eps, *self._halves()) - self._log_ratio())
 
         return at_any(self._transform, beyond, eps, only_single=True)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return beta_normal_score(jnp.log(z) + self._log_ratio(), *self._halves())
+        return normal_from_beta(jnp.log(z) + self._log_ratio(), *self._halves())
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         a, b = self._halves()

@@ -11,7 +11,7 @@ from repara import noise as noise_lib
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
 from repara.distributions.matrices import _digamma_excess
-from repara.special import beta_normal_score, log_gamma_quantile
+from repara.special import log_gamma_from_normal, normal_from_beta
 from repara.special.tails import log1mexp, log_factorial_excess
 
 __all__ = ["Dirichlet"]
@@ -168,7 +168,7 @@ class Dirichlet(Distribution):
 
 
 def _log_transform(q: Any, eps: jax.Array) -> jax.Array:
-    return jax.nn.log_softmax(log_gamma_quantile(eps, q.concentration), axis=-1)
+    return jax.nn.log_softmax(log_gamma_from_normal(eps, q.concentration), axis=-1)
 
 
 @jax.custom_jvp
@@ -188,7 +188,7 @@ def _conditional_jvp(
     # With z_k ~ Beta(a_k, rest_k), and the others in proportion, so y_k = logit z_k moves with a_k.
     y = log_z - _log_of_rest(log_z)
 
-    _, slopes = jax.vjp(lambda y, a: beta_normal_score(y, a, rest), y, a)
+    _, slopes = jax.vjp(lambda y, a: normal_from_beta(y, a, rest), y, a)
     by_y, by_a = slopes(jnp.ones_like(y))
     moved = -by_a / by_y * da
     return log_z, moved - jnp.sum(jnp.exp(log_z) * moved, axis=-1, keepdims=True)

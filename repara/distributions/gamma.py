@@ -17,13 +17,13 @@ from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.of_normal import OfNormal, at_any
 from repara.special import (
-    gamma_normal_score,
-    gamma_quantile,
-    log_gamma_quantile,
+    gamma_from_normal,
+    log_gamma_from_normal,
     log_gammainc,
     log_gammaincc,
     log_ndtr,
     ndtri_exp,
+    normal_from_gamma,
 )
 from repara.special.elementary import expm1_minus
 from repara.special.elementwise import by_dtype
@@ -89,7 +89,7 @@ def _score_of_log(a: jax.Array, y: jax.Array) -> jax.Array:
     # The next term of the series is a x / (a + 1) of the first.
     tiny = y < math.log(float(jnp.finfo(y.dtype).eps))
     near = ndtri_exp(jnp.where(tiny, jnp.minimum(a * y - gammaln(a + 1), 0.0), -1.0))
-    return jnp.where(tiny, near, gamma_normal_score(jnp.exp(jnp.where(tiny, 0.0, y)), a))
+    return jnp.where(tiny, near, normal_from_gamma(jnp.exp(jnp.where(tiny, 0.0, y)), a))
 
 
 def _log_beyond(eps: jax.Array, a: jax.Array, folds: int = 1) -> jax.Array:
@@ -112,14 +112,14 @@ def _log_beyond(eps: jax.Array, a: jax.Array, folds: int = 1) -> jax.Array:
 
     def gap_and_ratio(y: jax.Array, target: jax.Array, a: jax.Array) -> tuple[jax.Array, jax.Array]:
         """What the logarithm of the tail lacks, and the tail over the density of y."""
-        log_tail = log_ndtr(-jnp.abs(gamma_normal_score(jnp.exp(y), a)))
+        log_tail = log_ndtr(-jnp.abs(normal_from_gamma(jnp.exp(y), a)))
         return target - log_tail, jnp.exp(log_tail - _log_density(a, y))
 
     def nearer(_: jax.Array, y: jax.Array) -> jax.Array:
         gap, ratio = gap_and_ratio(y, held(target), held(a))
         return y + jnp.where(left, gap * ratio, jnp.log1p(jnp.maximum(-gap * ratio, -0.5)))
 
-    start = log_gamma_quantile(jnp.where(left, -edge, edge), held(a))
+    start = log_gamma_from_normal(jnp.where(left, -edge, edge), held(a))
     y = jax.lax.fori_loop(0, 9, nearer, start)
     # A step of high order from the solution does not move it, and has its derivatives.
     gap, ratio = gap_and_ratio(y, target, a)
@@ -130,8 +130,8 @@ def _log_beyond(eps: jax.Array, a: jax.Array, folds: int = 1) -> jax.Array:
 
 
 def _log_at_any(eps: jax.Array, a: jax.Array) -> jax.Array:
-    """log_gamma_quantile(eps, a) for any noise."""
-    return at_any(lambda e: log_gamma_quantile(e, a), lambda e: _log_beyond(e, a), eps)
+    """log_gamma_from_normal(eps, a) for any noise."""
+    return at_any(lambda e: log_gamma_from_normal(e, a), lambda e: _log_beyond(e, a), eps)
 
 
 def _log_or(value: jax.Array, far: jax.Array) -> jax.Array:
@@ -192,7 +192,7 @@ class Gamma(OfNormal):
         super().__init__(concentration=concentration, rate=rate)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return gamma_quantile(eps, self.concentration) / self.rate
+        return gamma_from_normal(eps, self.concentration) / self.rate
 
     def _at_any(self, eps: jax.Array) -> jax.Array:
         def beyond(eps: jax.Array) -> jax.Array:
@@ -201,7 +201,7 @@ class Gamma(OfNormal):
         return at_any(self._transform, beyond, eps)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return gamma_normal_score(self.rate * z, self.concentration)
+        return normal_from_gamma(self.rate * z, self.concentration)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         a = self.concentration
@@ -274,7 +274,7 @@ class ExpGamma(OfNormal):
         super().__init__(concentration=concentration, rate=rate)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return log_gamma_quantile(eps, self.concentration) - jnp.log(self.rate)
+        return log_gamma_from_normal(eps, self.concentration) - jnp.log(self.rate)
 
     def _at_any(self, eps: jax.Array) -> jax.Array:
         return _log_at_any(eps, self.concentration) - jnp.log(self.rate)
@@ -330,7 +330,7 @@ class InverseGamma(OfNormal):
         super().__init__(concentration=concentration, rate=rate)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self.rate * jnp.exp(-log_gamma_quantile(-eps, self.concentration))
+        return self.rate * jnp.exp(-log_gamma_from_normal(-eps, self.concentration))
 
     def _at_any(self, eps: jax.Array) -> jax.Array:
         return self.rate * jnp.exp(-_log_at_any(-eps, self.concentration))
@@ -466,7 +466,7 @@ class Chi(OfNormal):
         super().__init__(df=df)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return math.sqrt(2) * jnp.exp(0.5 * log_gamma_quantile(eps, 0.5 * self.df))
+        return math.sqrt(2) * jnp.exp(0.5 * log_gamma_from_normal(eps, 0.5 * self.df))
 
     def _at_any(self, eps: jax.Array) -> jax.Array:
         return math.sqrt(2) * jnp.exp(0.5 * _log_at_any(eps, 0.5 * self.df))

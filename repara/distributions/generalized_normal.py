@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.gamma import _log_beyond
 from repara.distributions.of_normal import OfNormal, at_any
-from repara.special import generalized_normal_normal_score, generalized_normal_quantile
+from repara.special import generalized_normal_from_normal, normal_from_generalized_normal
 
 __all__ = ["GeneralizedNormal"]
 
@@ -54,10 +54,10 @@ class GeneralizedNormal(OfNormal):
         super().__init__(loc=loc, scale=scale, power=power)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self.loc + self.scale * generalized_normal_quantile(eps, self.power)
+        return self.loc + self.scale * generalized_normal_from_normal(eps, self.power)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return generalized_normal_normal_score((z - self.loc) / self.scale, self.power)
+        return normal_from_generalized_normal((z - self.loc) / self.scale, self.power)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         t = (z - self.loc) / self.scale

@@ -12,9 +12,9 @@ from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
 from repara.distributions.of_normal import OfNormal
 from repara.special import (
-    inverse_gaussian_normal_score,
-    log_inverse_gaussian_quantile,
+    log_inverse_gaussian_from_normal,
     log_k1e,
+    normal_from_inverse_gaussian,
 )
 
 __all__ = ["InverseGaussian", "NormalInverseGaussian"]
@@ -59,10 +59,10 @@ class InverseGaussian(OfNormal):
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         shape = self.concentration / self.loc
-        return self.loc * jnp.exp(log_inverse_gaussian_quantile(eps, shape))
+        return self.loc * jnp.exp(log_inverse_gaussian_from_normal(eps, shape))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return inverse_gaussian_normal_score(jnp.log(z / self.loc), self.concentration / self.loc)
+        return normal_from_inverse_gaussian(jnp.log(z / self.loc), self.concentration / self.loc)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
@@ -155,7 +155,7 @@ class NormalInverseGaussian(Distribution):
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         rest = self._rest()
-        log_v = log_inverse_gaussian_quantile(eps[..., 0], self.scale * rest)
+        log_v = log_inverse_gaussian_from_normal(eps[..., 0], self.scale * rest)
         v = self.scale / rest * jnp.exp(log_v)
         return self.loc + self.skewness * v + jnp.sqrt(v) * eps[..., 1]
 

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
 from repara.distributions.matrices import _log_gamma_ratio
-from repara.special import beta_normal_score, logit_beta_quantile
+from repara.special import logit_beta_from_normal, normal_from_beta
 from repara.special.elementary import softplus
 
 __all__ = ["LKJCholesky"]
@@ -75,7 +75,7 @@ class LKJCholesky(Distribution):
         """L, and the logarithms of its diagonal without the first."""
         rows, columns = np.tril_indices(self.dim, -1)
         a = self._of_pairs()
-        logit = logit_beta_quantile(eps, a, a)
+        logit = logit_beta_from_normal(eps, a, a)
         # p = tanh(logit / 2), sqrt(1 - p^2) = 2 sqrt(sigmoid(logit) sigmoid(-logit))
         log_rest = math.log(2) - 0.5 * (softplus(logit) + softplus(-logit))
         blank = jnp.zeros((*logit.shape[:-1], self.dim, self.dim), logit.dtype)
@@ -97,7 +97,7 @@ class LKJCholesky(Distribution):
         # sinh(logit / 2) = p / sqrt(1 - p^2)
         logit = 2 * jnp.arcsinh(z[..., rows, columns] / left[..., rows, columns + 1])
         a = self._of_pairs()
-        return beta_normal_score(logit, a, a)
+        return normal_from_beta(logit, a, a)
 
     def _powers(self) -> jax.Array:
         """2 b_i for rows i from 1 on; row i has the density (1 - |w|^2)^(b_i - 1), w = L_i,:i."""

@@ -17,7 +17,7 @@ from repara.distributions.base import (
 from repara.distributions.constraints import positive_definite
 from repara.distributions.gamma import _score_of_log
 from repara.distributions.multivariate_normal import _solve
-from repara.special import log_gamma_quantile
+from repara.special import log_gamma_from_normal
 from repara.special.tails import log_factorial_excess
 
 __all__: list[str] = []
@@ -113,7 +113,7 @@ def _bartlett(df: jax.Array, eps: jax.Array, p: int) -> tuple[jax.Array, jax.Arr
     A_ii^2 ~ chi-squared(df - i), the others are standard normal (Bartlett 1933). The first p
     noises are those of the diagonal, the others go row by row.
     """
-    log_diagonal = 0.5 * (math.log(2) + log_gamma_quantile(eps[..., :p], _halves(df, p)))
+    log_diagonal = 0.5 * (math.log(2) + log_gamma_from_normal(eps[..., :p], _halves(df, p)))
     rows, columns = np.tril_indices(p, -1)
     each = np.arange(p)
     shape = jnp.broadcast_shapes(log_diagonal.shape[:-1], eps.shape[:-1])

@@ -16,7 +16,7 @@ from repara.distributions.matrices import (
     _log_gamma_ratio,
 )
 from repara.distributions.multivariate_normal import _solve, _times
-from repara.special import log_gamma_quantile
+from repara.special import log_gamma_from_normal
 
 __all__ = ["MultivariateStudentT"]
 
@@ -76,7 +76,7 @@ class MultivariateStudentT(Distribution):
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         half = 0.5 * self.df
-        log_stretch = 0.5 * (jnp.log(half) - log_gamma_quantile(eps[..., 0], half))
+        log_stretch = 0.5 * (jnp.log(half) - log_gamma_from_normal(eps[..., 0], half))
         return self.loc + _times(self._root(), eps[..., 1:] * jnp.exp(log_stretch)[..., None])
 
     def _log_prob(self, z: jax.Array) -> jax.Array:

@@ -11,7 +11,7 @@ from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
 from repara.distributions.matrices import _log_gamma_ratio
 from repara.distributions.von_mises_fisher import _DIRECTION, _around
-from repara.special import logit_beta_quantile
+from repara.special import logit_beta_from_normal
 from repara.special.elementary import softplus
 
 __all__ = ["PowerSpherical"]
@@ -74,7 +74,7 @@ class PowerSpherical(Distribution):
     def _cosine(self, eps: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """cos y, sin y and log((1 + cos y) / 2), from the logit of (1 + cos y) / 2."""
         k, b = self.concentration, self._half()
-        logit = logit_beta_quantile(eps, k + b, jnp.full_like(k, b))
+        logit = logit_beta_from_normal(eps, k + b, jnp.full_like(k, b))
         log_up, log_down = -softplus(-logit), -softplus(logit)
         return jnp.tanh(0.5 * logit), 2 * jnp.exp(0.5 * (log_up + log_down)), log_up
 

@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.of_normal import OfNormal
-from repara.special import log_ndtr, skew_normal_normal_score, skew_normal_quantile
+from repara.special import log_ndtr, normal_from_skew_normal, skew_normal_from_normal
 
 __all__ = ["SkewNormal"]
 
@@ -54,10 +54,10 @@ class SkewNormal(OfNormal):
         super().__init__(loc=loc, scale=scale, skewness=skewness)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self.loc + self.scale * skew_normal_quantile(eps, self.skewness)
+        return self.loc + self.scale * skew_normal_from_normal(eps, self.skewness)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return skew_normal_normal_score((z - self.loc) / self.scale, self.skewness)
+        return normal_from_skew_normal((z - self.loc) / self.scale, self.skewness)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         t = (z - self.loc) / self.scale

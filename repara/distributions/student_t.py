@@ -14,7 +14,7 @@ from repara.distributions.constraints import Constraint
 from repara.distributions.gamma import _log_half_step
 from repara.distributions.location_scale import _on_unit_interval
 from repara.distributions.of_normal import OfNormal
-from repara.special import ndtri, student_t_normal_score, student_t_quantile
+from repara.special import ndtri, normal_from_student_t, student_t_from_normal
 from repara.special.tails import log_factorial_excess
 
 __all__ = ["HalfStudentT", "StudentT"]
@@ -76,10 +76,10 @@ class StudentT(OfNormal):
         super().__init__(df=df, loc=loc, scale=scale)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self.loc + self.scale * student_t_quantile(eps, self.df)
+        return self.loc + self.scale * student_t_from_normal(eps, self.df)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return student_t_normal_score((z - self.loc) / self.scale, self.df)
+        return normal_from_student_t((z - self.loc) / self.scale, self.df)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         t = (z - self.loc) / self.scale
@@ -145,13 +145,13 @@ class HalfStudentT(Distribution):
         return constraints.at_least(self.loc)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self.loc + self.scale * student_t_quantile(-ndtri(0.5 * eps), self.df)
+        return self.loc + self.scale * student_t_from_normal(-ndtri(0.5 * eps), self.df)
 
     def _size(self, z: jax.Array) -> jax.Array:
         return jnp.maximum(z - self.loc, 0) / self.scale
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return 2 * ndtr(-student_t_normal_score(self._size(z), self.df))
+        return 2 * ndtr(-normal_from_student_t(self._size(z), self.df))
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
@@ -175,7 +175,7 @@ class HalfStudentT(Distribution):
             term = -term * (small * small / self.df) * ((0.5 * (self.df + 1) + n) / (n + 1))
             total = total + term / (2 * n + 3)
         series = 2 * jnp.exp(_log_standard_peak(self.df)) * small * total
-        score = student_t_normal_score(jnp.where(near, 1.0, t), self.df)
+        score = normal_from_student_t(jnp.where(near, 1.0, t), self.df)
         return jnp.where(near, series, erf(math.sqrt(0.5) * score))
 
     def _sf(self, x: jax.Array) -> jax.Array:
@@ -184,7 +184,7 @@ class HalfStudentT(Distribution):
     def _icdf(self, u: jax.Array) -> jax.Array:
         def quantile(u: jax.Array) -> jax.Array:
             score = math.sqrt(2) * erfinv(u)
-            return self.loc + self.scale * student_t_quantile(score, self.df)
+            return self.loc + self.scale * student_t_from_normal(score, self.df)
 
         return _on_unit_interval(quantile, u)
 

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.constraints import Constraint
 from repara.distributions.of_normal import OfNormal
-from repara.special import log_ndtr, ndtri, truncated_normal_quantile
+from repara.special import log_ndtr, ndtri, truncated_normal_from_normal
 from repara.special.normal import mills
 from repara.special.tails import gauss
 from repara.special.truncated_normal import _parts
@@ -112,7 +112,7 @@ class TruncatedNormal(OfNormal):
         return tail, left, near, jnp.where(tail, jnp.where(left, -low, high), 1.0)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        z = self.loc + self.scale * truncated_normal_quantile(eps, *self._ends())
+        z = self.loc + self.scale * truncated_normal_from_normal(eps, *self._ends())
         # Against rounding at the ends, without touching the gradient.
         return z + jax.lax.stop_gradient(jnp.clip(z, self.low, self.high) - z)
 

@@ -10,8 +10,8 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.of_normal import OfNormal, at_any
-from repara.special import von_mises_normal_score, von_mises_quantile
-from repara.special.von_mises import far_von_mises_quantile
+from repara.special import normal_from_von_mises, von_mises_from_normal
+from repara.special.von_mises import far_von_mises_from_normal
 
 __all__ = ["VonMises"]
 
@@ -55,16 +55,16 @@ class VonMises(OfNormal):
         super().__init__(loc=loc, concentration=concentration)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self.loc + von_mises_quantile(eps, self.concentration)
+        return self.loc + von_mises_from_normal(eps, self.concentration)
 
     def _at_any(self, eps: jax.Array) -> jax.Array:
         def beyond(eps: jax.Array) -> jax.Array:
-            return self.loc + far_von_mises_quantile(eps, self.concentration)
+            return self.loc + far_von_mises_from_normal(eps, self.concentration)
 
         return at_any(self._transform, beyond, eps, only_single=True)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return von_mises_normal_score(z - self.loc, self.concentration)
+        return normal_from_von_mises(z - self.loc, self.concentration)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         fall = 2 * self.concentration * jnp.sin(0.5 * (z - self.loc)) ** 2
@@ -79,7 +79,7 @@ class VonMises(OfNormal):
     def _score(self, x: jax.Array) -> jax.Array:
         # Where samples are; before it the distribution function is 0, beyond it 1.
         angle = jnp.clip(x - self.loc, -math.pi, math.pi)
-        return von_mises_normal_score(angle, self.concentration)
+        return normal_from_von_mises(angle, self.concentration)
 
     def _entropy(self) -> jax.Array:
         scaled = i0e(self.concentration)

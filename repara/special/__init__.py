@@ -6,61 +6,61 @@ Phi(eps) = F(z; parameters). `X_normal_score(z, parameters)` is its inverse in e
 
 from repara.special.bessel import log_k1e
 from repara.special.beta import (
-    beta_normal_score,
-    beta_quantile,
+    beta_from_normal,
     log_betainc,
-    logit_beta_quantile,
+    logit_beta_from_normal,
+    normal_from_beta,
 )
 from repara.special.gamma import (
-    gamma_normal_score,
-    gamma_quantile,
-    log_gamma_quantile,
+    gamma_from_normal,
+    log_gamma_from_normal,
     log_gammainc,
     log_gammaincc,
+    normal_from_gamma,
 )
 from repara.special.generalized_normal import (
-    generalized_normal_normal_score,
-    generalized_normal_quantile,
+    generalized_normal_from_normal,
+    normal_from_generalized_normal,
 )
 from repara.special.inverse_gaussian import (
-    inverse_gaussian_normal_score,
-    log_inverse_gaussian_quantile,
+    log_inverse_gaussian_from_normal,
+    normal_from_inverse_gaussian,
 )
 from repara.special.normal import log_ndtr, ndtri, ndtri_exp
-from repara.special.skew_normal import skew_normal_normal_score, skew_normal_quantile
-from repara.special.student_t import student_t_normal_score, student_t_quantile
-from repara.special.truncated_normal import truncated_normal_quantile
-from repara.special.von_mises import von_mises_normal_score, von_mises_quantile
+from repara.special.skew_normal import normal_from_skew_normal, skew_normal_from_normal
+from repara.special.student_t import normal_from_student_t, student_t_from_normal
+from repara.special.truncated_normal import truncated_normal_from_normal
+from repara.special.von_mises import normal_from_von_mises, von_mises_from_normal
 from repara.special.von_mises_fisher import (
     von_mises_fisher_angle,
     von_mises_fisher_log_normalizer,
 )
 
 __all__ = [
-    "beta_normal_score",
-    "beta_quantile",
-    "gamma_normal_score",
-    "gamma_quantile",
-    "generalized_normal_normal_score",
-    "generalized_normal_quantile",
-    "inverse_gaussian_normal_score",
+    "beta_from_normal",
+    "gamma_from_normal",
+    "generalized_normal_from_normal",
     "log_betainc",
-    "log_gamma_quantile",
+    "log_gamma_from_normal",
     "log_gammainc",
     "log_gammaincc",
-    "log_inverse_gaussian_quantile",
+    "log_inverse_gaussian_from_normal",
     "log_k1e",
     "log_ndtr",
-    "logit_beta_quantile",
+    "logit_beta_from_normal",
     "ndtri",
     "ndtri_exp",
-    "skew_normal_normal_score",
-    "skew_normal_quantile",
-    "student_t_normal_score",
-    "student_t_quantile",
-    "truncated_normal_quantile",
+    "normal_from_beta",
+    "normal_from_gamma",
+    "normal_from_generalized_normal",
+    "normal_from_inverse_gaussian",
+    "normal_from_skew_normal",
+    "normal_from_student_t",
+    "normal_from_von_mises",
+    "skew_normal_from_normal",
+    "student_t_from_normal",
+    "truncated_normal_from_normal",
     "von_mises_fisher_angle",
     "von_mises_fisher_log_normalizer",
-    "von_mises_normal_score",
-    "von_mises_quantile",
+    "von_mises_from_normal",
 ]

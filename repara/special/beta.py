@@ -55,7 +55,7 @@ _ROUGH = (gauss(12), 20.0)
 _FAR = 60.0
 
 
-def logit_beta_quantile(
+def logit_beta_from_normal(
     eps: ArrayLike, concentration1: ArrayLike, concentration0: ArrayLike
 ) -> Array:
     """The logit of a beta variate from standard-normal noise, by inversion of the CDF.
@@ -87,25 +87,25 @@ def logit_beta_quantile(
     gradients", equation 5.
 
     Example:
-        >>> y = logit_beta_quantile(jnp.array([-1.0, 0.0, 1.0]), 1.0, 1.0)  # logit Phi(eps)
+        >>> y = logit_beta_from_normal(jnp.array([-1.0, 0.0, 1.0]), 1.0, 1.0)  # logit Phi(eps)
         >>> [round(float(v), 3) + 0.0 for v in y]
         [-1.668, 0.0, 1.668]
     """
-    arguments = as_floats("logit_beta_quantile", eps, concentration1, concentration0)
+    arguments = as_floats("logit_beta_from_normal", eps, concentration1, concentration0)
     return _logit_quantile(*arguments)
 
 
-def far_logit_beta_quantile(
+def far_logit_beta_from_normal(
     eps: ArrayLike, concentration1: ArrayLike, concentration0: ArrayLike
 ) -> Array:
-    """`logit_beta_quantile` for noise farther out than any generator draws, in float32 too.
+    """`logit_beta_from_normal` for noise farther out than any generator draws, in float32 too.
 
     By the integral of the tail, which takes some five times as long.
 
     Args:
-        eps: Of any size; as in `logit_beta_quantile`.
-        concentration1: As in `logit_beta_quantile`; from 1e-2 to 1e5.
-        concentration0: As in `logit_beta_quantile`; from 1e-2 to 1e5.
+        eps: Of any size; as in `logit_beta_from_normal`.
+        concentration1: As in `logit_beta_from_normal`; from 1e-2 to 1e5.
+        concentration0: As in `logit_beta_from_normal`; from 1e-2 to 1e5.
 
     Returns:
         The values, of the broadcast shape and the common dtype; absolute errors in float32 up to
@@ -116,36 +116,36 @@ def far_logit_beta_quantile(
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> round(float(far_logit_beta_quantile(-12.0, 1.0, 1.0)), 2)  # log Phi(-12)
+        >>> round(float(far_logit_beta_from_normal(-12.0, 1.0, 1.0)), 2)  # log Phi(-12)
         -75.41
     """
-    arguments = as_floats("far_logit_beta_quantile", eps, concentration1, concentration0)
+    arguments = as_floats("far_logit_beta_from_normal", eps, concentration1, concentration0)
     return _by_integral(*arguments)
 
 
-def beta_quantile(eps: ArrayLike, concentration1: ArrayLike, concentration0: ArrayLike) -> Array:
+def beta_from_normal(eps: ArrayLike, concentration1: ArrayLike, concentration0: ArrayLike) -> Array:
     """A beta variate from standard-normal noise, by inversion of its CDF.
 
         I_z(a, b) = Phi(eps)
 
     Args:
-        eps: As in `logit_beta_quantile`.
-        concentration1: As in `logit_beta_quantile`.
-        concentration0: As in `logit_beta_quantile`.
+        eps: As in `logit_beta_from_normal`.
+        concentration1: As in `logit_beta_from_normal`.
+        concentration0: As in `logit_beta_from_normal`.
 
     Returns:
         The values in [0, 1], of the broadcast shape and the common dtype: 0 or 1 where that is what
-        z rounds to, which is usual for small concentrations (use `logit_beta_quantile` there).
+        z rounds to, which is usual for small concentrations (use `logit_beta_from_normal` there).
 
     Raises:
         TypeError: If the common dtype is neither float32 nor float64.
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> round(float(beta_quantile(0.5, 1.0, 1.0)), 4)  # Phi(1/2)
+        >>> round(float(beta_from_normal(0.5, 1.0, 1.0)), 4)  # Phi(1/2)
         0.6915
     """
-    arguments = as_floats("beta_quantile", eps, concentration1, concentration0)
+    arguments = as_floats("beta_from_normal", eps, concentration1, concentration0)
     return _quantile(*arguments)
 
 
@@ -176,15 +176,15 @@ def log_betainc(concentration1: ArrayLike, concentration0: ArrayLike, x: ArrayLi
     return _log_lower(*as_floats("log_betainc", concentration1, concentration0, x))
 
 
-def beta_normal_score(y: ArrayLike, concentration1: ArrayLike, concentration0: ArrayLike) -> Array:
-    """The standard-normal noise that `logit_beta_quantile` makes y of: its inverse in eps.
+def normal_from_beta(y: ArrayLike, concentration1: ArrayLike, concentration0: ArrayLike) -> Array:
+    """The standard-normal noise that `logit_beta_from_normal` makes y of: its inverse in eps.
 
         eps with Phi(eps) = I_z(a, b),  y = log z - log(1 - z)
 
     Args:
         y: The logit of a beta variate; any shape that broadcasts with the concentrations.
-        concentration1: As in `logit_beta_quantile`.
-        concentration0: As in `logit_beta_quantile`.
+        concentration1: As in `logit_beta_from_normal`.
+        concentration0: As in `logit_beta_from_normal`.
 
     Returns:
         The values, of the broadcast shape and the common dtype; -inf and inf at -inf and inf.
@@ -195,10 +195,10 @@ def beta_normal_score(y: ArrayLike, concentration1: ArrayLike, concentration0: A
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> round(float(beta_normal_score(logit_beta_quantile(0.5, 3.0, 2.0), 3.0, 2.0)), 4)
+        >>> round(float(normal_from_beta(logit_beta_from_normal(0.5, 3.0, 2.0), 3.0, 2.0)), 4)
         0.5
     """
-    return _score(*as_floats("beta_normal_score", y, concentration1, concentration0))
+    return _score(*as_floats("normal_from_beta", y, concentration1, concentration0))
 
 
 class _Tail:

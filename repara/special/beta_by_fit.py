@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from repara._apart import apart
-from repara.special import _beta_coefficients as fitted
+from repara.special.coefficients import beta as fitted
 from repara.special.elementary import log1p
 from repara.special.elementwise import Tangent, is_zero, tangent_sum
 from repara.special.gamma import _log_ratio_quantile, minus_log_tails

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from repara.special import _gamma_coefficients as fitted
+from repara.special.coefficients import gamma as fitted
 from repara.special.elementwise import as_floats, by_dtype, pointwise
 from repara.special.normal import _log_ndtr, _ndtri_exp
 from repara.special.polynomial import Rows, horner, horner_rows
@@ -25,7 +25,7 @@ from repara.special.tails import log1mexp
 _at_once = functools.partial(pointwise, block=None)
 
 
-def gamma_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:
+def gamma_from_normal(eps: ArrayLike, concentration: ArrayLike) -> Array:
     """A gamma variate of rate 1 from standard-normal noise, by inversion of its CDF.
 
         P(a, z) = Phi(eps),  dz/da = -(dP(a, z)/da) / p(z),  dz/deps = phi(eps) / p(z)
@@ -41,7 +41,7 @@ def gamma_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:
     Returns:
         The values, of the broadcast shape and the common dtype. Relative errors are below 4 eps
         (1 + condition number) in float32 and 1e-11 in float64, for concentrations from 1e-4 up;
-        they underflow to 0 where z does (use `log_gamma_quantile` below a concentration of about
+        they underflow to 0 where z does (use `log_gamma_from_normal` below a concentration of about
         0.1). Derivatives of any order; the first of the same accuracy.
 
     Raises:
@@ -52,21 +52,21 @@ def gamma_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:
     functions", Math. Comp. 58, with fitted coefficients; small ones, `repara.special.fits.gamma`.
 
     Example:
-        >>> z = gamma_quantile(jnp.array([-1.0, 0.0, 1.0]), 1.0)  # -log(1 - Phi(eps))
+        >>> z = gamma_from_normal(jnp.array([-1.0, 0.0, 1.0]), 1.0)  # -log(1 - Phi(eps))
         >>> [round(float(v), 3) for v in z]
         [0.173, 0.693, 1.841]
     """
-    return _quantile(*as_floats("gamma_quantile", eps, concentration))
+    return _quantile(*as_floats("gamma_from_normal", eps, concentration))
 
 
-def log_gamma_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:
-    """The logarithm of `gamma_quantile`, for concentrations so small that z itself underflows.
+def log_gamma_from_normal(eps: ArrayLike, concentration: ArrayLike) -> Array:
+    """The logarithm of `gamma_from_normal`, for concentrations so small that z itself underflows.
 
         log z,  P(a, z) = Phi(eps)
 
     Args:
-        eps: As in `gamma_quantile`.
-        concentration: As in `gamma_quantile`.
+        eps: As in `gamma_from_normal`.
+        concentration: As in `gamma_from_normal`.
 
     Returns:
         The values, of the broadcast shape and the common dtype: about log(Phi(eps)) / concentration
@@ -82,10 +82,10 @@ def log_gamma_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> round(float(log_gamma_quantile(-1.0, 1e-3)), 1)
+        >>> round(float(log_gamma_from_normal(-1.0, 1e-3)), 1)
         -1841.6
     """
-    return _log_quantile(*as_floats("log_gamma_quantile", eps, concentration))
+    return _log_quantile(*as_floats("log_gamma_from_normal", eps, concentration))
 
 
 def log_gammainc(concentration: ArrayLike, x: ArrayLike) -> Array:
@@ -136,8 +136,8 @@ def log_gammaincc(concentration: ArrayLike, x: ArrayLike) -> Array:
     return _log_upper(*as_floats("log_gammaincc", concentration, x))
 
 
-def gamma_normal_score(z: ArrayLike, concentration: ArrayLike) -> Array:
-    """The standard-normal noise that `gamma_quantile` makes z of: its inverse in eps.
+def normal_from_gamma(z: ArrayLike, concentration: ArrayLike) -> Array:
+    """The standard-normal noise that `gamma_from_normal` makes z of: its inverse in eps.
 
         eps with Phi(eps) = P(a, z)
 
@@ -155,10 +155,10 @@ def gamma_normal_score(z: ArrayLike, concentration: ArrayLike) -> Array:
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> float(gamma_normal_score(gamma_quantile(0.5, 3.0), 3.0))
+        >>> float(normal_from_gamma(gamma_from_normal(0.5, 3.0), 3.0))
         0.5...
     """
-    z, concentration = as_floats("gamma_normal_score", z, concentration)
+    z, concentration = as_floats("normal_from_gamma", z, concentration)
     return _score(concentration, z)
 
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from repara.special import _gamma_coefficients as fitted
+from repara.special.coefficients import gamma as fitted
 from repara.special.elementary import log1p_over
 from repara.special.elementwise import as_floats, by_dtype, pointwise
 from repara.special.gamma import _mass, _tails
@@ -28,7 +28,7 @@ from repara.special.polynomial import horner_rows
 _LEAST_POWER = 0.125  # the range of the fits: concentrations up to 8
 
 
-def generalized_normal_quantile(eps: ArrayLike, power: ArrayLike) -> Array:
+def generalized_normal_from_normal(eps: ArrayLike, power: ArrayLike) -> Array:
     """A generalized normal variate of scale 1 from standard-normal noise, by inversion of its CDF.
 
         (1 + sign(z) P(1 / p, |z|^p)) / 2 = Phi(eps)
@@ -53,21 +53,21 @@ def generalized_normal_quantile(eps: ArrayLike, power: ArrayLike) -> Array:
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> z = generalized_normal_quantile(jnp.array([-1.0, 0.0, 1.0]), 2.0)  # eps / sqrt(2)
+        >>> z = generalized_normal_from_normal(jnp.array([-1.0, 0.0, 1.0]), 2.0)  # eps / sqrt(2)
         >>> [round(float(v), 4) + 0.0 for v in z]
         [-0.7071, 0.0, 0.7071]
     """
-    return _quantile(*as_floats("generalized_normal_quantile", eps, power))
+    return _quantile(*as_floats("generalized_normal_from_normal", eps, power))
 
 
-def generalized_normal_normal_score(z: ArrayLike, power: ArrayLike) -> Array:
-    """The noise that `generalized_normal_quantile` makes z of: its inverse in eps.
+def normal_from_generalized_normal(z: ArrayLike, power: ArrayLike) -> Array:
+    """The noise that `generalized_normal_from_normal` makes z of: its inverse in eps.
 
         eps with Phi(eps) = (1 + sign(z) P(1 / p, |z|^p)) / 2
 
     Args:
         z: Any real number; any shape that broadcasts with the power.
-        power: As in `generalized_normal_quantile`.
+        power: As in `generalized_normal_from_normal`.
 
     Returns:
         The values, of the broadcast shape and the common dtype; odd in z, right to rounding near 0
@@ -78,11 +78,11 @@ def generalized_normal_normal_score(z: ArrayLike, power: ArrayLike) -> Array:
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> z = generalized_normal_quantile(0.5, 3.0)
-        >>> round(float(generalized_normal_normal_score(z, 3.0)), 4)
+        >>> z = generalized_normal_from_normal(0.5, 3.0)
+        >>> round(float(normal_from_generalized_normal(z, 3.0)), 4)
         0.5
     """
-    return _score(*as_floats("generalized_normal_normal_score", z, power))
+    return _score(*as_floats("normal_from_generalized_normal", z, power))
 
 
 def _folded(eps: Array) -> tuple[Array, Array]:

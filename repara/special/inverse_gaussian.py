@@ -30,7 +30,7 @@ from repara.special.normal import (
 from repara.special.tails import held, last_step, rough_step
 
 
-def log_inverse_gaussian_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:
+def log_inverse_gaussian_from_normal(eps: ArrayLike, concentration: ArrayLike) -> Array:
     """The logarithm of an inverse Gaussian variate of mean 1 from standard-normal noise.
 
         y = log z,  F(z; c) = Phi(eps),  dy/dc = (1 - 2 sqrt(c z) m(beta)) / c
@@ -56,21 +56,21 @@ def log_inverse_gaussian_quantile(eps: ArrayLike, concentration: ArrayLike) -> A
     gradients", equation 5.
 
     Example:
-        >>> y = log_inverse_gaussian_quantile(jnp.array([-1.0, 0.0, 1.0]), 1e8)  # nearly 1e-4 eps
+        >>> y = log_inverse_gaussian_from_normal(jnp.array([-1.0, 0.0, 1.0]), 1e8)  # ~1e-4 eps
         >>> [round(1e4 * float(v), 2) for v in y]
         [-1.0, -0.0, 1.0]
     """
-    return _log_quantile(*as_floats("log_inverse_gaussian_quantile", eps, concentration))
+    return _log_quantile(*as_floats("log_inverse_gaussian_from_normal", eps, concentration))
 
 
-def inverse_gaussian_normal_score(y: ArrayLike, concentration: ArrayLike) -> Array:
-    """The noise that `log_inverse_gaussian_quantile` makes y of: its inverse in eps.
+def normal_from_inverse_gaussian(y: ArrayLike, concentration: ArrayLike) -> Array:
+    """The noise that `log_inverse_gaussian_from_normal` makes y of: its inverse in eps.
 
         eps with Phi(eps) = F(e^y; c)
 
     Args:
         y: The logarithm of a variate; any shape that broadcasts with the concentration.
-        concentration: As in `log_inverse_gaussian_quantile`.
+        concentration: As in `log_inverse_gaussian_from_normal`.
 
     Returns:
         The values, of the broadcast shape and the common dtype; right to rounding in both tails.
@@ -80,11 +80,11 @@ def inverse_gaussian_normal_score(y: ArrayLike, concentration: ArrayLike) -> Arr
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> y = log_inverse_gaussian_quantile(0.5, 3.0)
-        >>> round(float(inverse_gaussian_normal_score(y, 3.0)), 4)
+        >>> y = log_inverse_gaussian_from_normal(0.5, 3.0)
+        >>> round(float(normal_from_inverse_gaussian(y, 3.0)), 4)
         0.5
     """
-    return _score(*as_floats("inverse_gaussian_normal_score", y, concentration))
+    return _score(*as_floats("normal_from_inverse_gaussian", y, concentration))
 
 
 def _coordinates(y: Array, c: Array) -> tuple[Array, Array, Array]:

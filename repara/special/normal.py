@@ -16,7 +16,7 @@ from jax import Array
 from jax.typing import ArrayLike
 from numpy.polynomial.legendre import leggauss
 
-from repara.special import _normal_coefficients as fitted
+from repara.special.coefficients import normal as fitted
 from repara.special.elementary import log1p
 from repara.special.elementwise import as_floats, by_dtype
 from repara.special.polynomial import horner

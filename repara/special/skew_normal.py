@@ -28,7 +28,7 @@ _FLOAT64 = (gauss(22), gauss(30), 37.0)
 Rules = tuple[Rule, Rule, float]
 
 
-def skew_normal_quantile(eps: ArrayLike, skewness: ArrayLike) -> Array:
+def skew_normal_from_normal(eps: ArrayLike, skewness: ArrayLike) -> Array:
     """A skew-normal variate from standard-normal noise, by inversion of its CDF.
 
         F(z; a) = Phi(eps),   dz/da = phi(a z) / (Phi(a z) (1 + a^2))
@@ -54,21 +54,21 @@ def skew_normal_quantile(eps: ArrayLike, skewness: ArrayLike) -> Array:
     equation 5.
 
     Example:
-        >>> z = skew_normal_quantile(jnp.array([-1.0, 0.0, 1.0]), 1.0)  # the larger of two normals
+        >>> z = skew_normal_from_normal(jnp.array([-1.0, 0.0, 1.0]), 1.0)  # larger of 2 normals
         >>> [round(float(v), 3) for v in z]
         [-0.258, 0.545, 1.387]
     """
-    return _quantile(*as_floats("skew_normal_quantile", eps, skewness))
+    return _quantile(*as_floats("skew_normal_from_normal", eps, skewness))
 
 
-def skew_normal_normal_score(z: ArrayLike, skewness: ArrayLike) -> Array:
-    """The standard-normal noise that `skew_normal_quantile` makes z of: its inverse in eps.
+def normal_from_skew_normal(z: ArrayLike, skewness: ArrayLike) -> Array:
+    """The standard-normal noise that `skew_normal_from_normal` makes z of: its inverse in eps.
 
         eps with Phi(eps) = F(z; a)
 
     Args:
         z: Any real number; any shape that broadcasts with the skewness.
-        skewness: As in `skew_normal_quantile`.
+        skewness: As in `skew_normal_from_normal`.
 
     Returns:
         The values, of the broadcast shape and the common dtype; right to rounding in both tails.
@@ -78,10 +78,10 @@ def skew_normal_normal_score(z: ArrayLike, skewness: ArrayLike) -> Array:
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> round(float(skew_normal_normal_score(skew_normal_quantile(0.5, 3.0), 3.0)), 4)
+        >>> round(float(normal_from_skew_normal(skew_normal_from_normal(0.5, 3.0), 3.0)), 4)
         0.5
     """
-    return _score(*as_floats("skew_normal_normal_score", z, skewness))
+    return _score(*as_floats("normal_from_skew_normal", z, skewness))
 
 
 def _owen(h: Array, a: Array, rules: Rules) -> Array:

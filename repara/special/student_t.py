@@ -13,15 +13,15 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from repara.special import _student_t_coefficients as fitted
-from repara.special._gamma_coefficients import EXPM1_FLOAT32, EXPM1_FLOAT64
 from repara.special.beta import _score, _solved
+from repara.special.coefficients import student_t as fitted
+from repara.special.coefficients.gamma import EXPM1_FLOAT32, EXPM1_FLOAT64
 from repara.special.elementwise import as_floats, by_dtype, pointwise
 from repara.special.polynomial import horner, horner_rows
 from repara.special.tails import central_series, log_factorial_excess
 
 
-def student_t_quantile(eps: ArrayLike, df: ArrayLike) -> Array:
+def student_t_from_normal(eps: ArrayLike, df: ArrayLike) -> Array:
     """A Student-t variate from standard-normal noise, by inversion of its CDF.
 
         z = sqrt(df) sinh(y / 2),  I_sigmoid(y)(df / 2, df / 2) = Phi(eps)
@@ -48,21 +48,21 @@ def student_t_quantile(eps: ArrayLike, df: ArrayLike) -> Array:
     small ones, `repara.special.fits.student_t`.
 
     Example:
-        >>> z = student_t_quantile(jnp.array([-1.0, 0.0, 1.0]), 1.0)  # tan(pi (Phi(eps) - 1/2))
+        >>> z = student_t_from_normal(jnp.array([-1.0, 0.0, 1.0]), 1.0)  # tan(pi (Phi(eps) - 1/2))
         >>> [round(float(v), 3) + 0.0 for v in z]
         [-1.837, 0.0, 1.837]
     """
-    return _quantile(*as_floats("student_t_quantile", eps, df))
+    return _quantile(*as_floats("student_t_from_normal", eps, df))
 
 
-def student_t_normal_score(z: ArrayLike, df: ArrayLike) -> Array:
-    """The standard-normal noise that `student_t_quantile` makes z of: its inverse in eps.
+def normal_from_student_t(z: ArrayLike, df: ArrayLike) -> Array:
+    """The standard-normal noise that `student_t_from_normal` makes z of: its inverse in eps.
 
         eps with Phi(eps) = F(z; df)
 
     Args:
         z: Any real number; any shape that broadcasts with df.
-        df: As in `student_t_quantile`.
+        df: As in `student_t_from_normal`.
 
     Returns:
         The values, of the broadcast shape and the common dtype.
@@ -72,10 +72,10 @@ def student_t_normal_score(z: ArrayLike, df: ArrayLike) -> Array:
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> round(float(student_t_normal_score(student_t_quantile(0.5, 3.0), 3.0)), 4)
+        >>> round(float(normal_from_student_t(student_t_from_normal(0.5, 3.0), 3.0)), 4)
         0.5
     """
-    z, df = jnp.broadcast_arrays(*as_floats("student_t_normal_score", z, df))
+    z, df = jnp.broadcast_arrays(*as_floats("normal_from_student_t", z, df))
     y = 2 * jnp.arcsinh(z / jnp.sqrt(df))
     return _score(y, 0.5 * df, 0.5 * df)
 

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from repara.special import _stirling_coefficients as fitted
+from repara.special.coefficients import stirling as fitted
 from repara.special.elementary import log1p
 from repara.special.elementwise import by_dtype
 from repara.special.normal import mills

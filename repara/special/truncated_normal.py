@@ -18,7 +18,7 @@ _POINTS, _HALVES = np.polynomial.legendre.leggauss(8)
 _RULE = [((1 + x) / 2, w / 2) for x, w in zip(_POINTS.tolist(), _HALVES.tolist(), strict=True)]
 
 
-def truncated_normal_quantile(eps: ArrayLike, low: ArrayLike, high: ArrayLike) -> Array:
+def truncated_normal_from_normal(eps: ArrayLike, low: ArrayLike, high: ArrayLike) -> Array:
     """A standard normal truncated to [low, high], from standard-normal noise of the same rank.
 
         Phi(z) = (1 - u) Phi(low) + u Phi(high),  u = Phi(eps)
@@ -43,11 +43,13 @@ def truncated_normal_quantile(eps: ArrayLike, low: ArrayLike, high: ArrayLike) -
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> z = truncated_normal_quantile(jnp.array([-1.0, 0.0, 1.0]), 40.0, 41.0)
+        >>> z = truncated_normal_from_normal(jnp.array([-1.0, 0.0, 1.0]), 40.0, 41.0)
         >>> bool(jnp.all((z > 40.0) & (z < 40.2)))
         True
     """
-    eps, low, high = jnp.broadcast_arrays(*as_floats("truncated_normal_quantile", eps, low, high))
+    eps, low, high = jnp.broadcast_arrays(
+        *as_floats("truncated_normal_from_normal", eps, low, high)
+    )
     # By symmetry the interval lies mostly to the right, where Phi(-x) is the smaller tail.
     flip = low + high < 0
     sign = jnp.where(flip, -1.0, 1.0).astype(eps.dtype)

@@ -21,8 +21,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from repara.special import _von_mises_coefficients as fitted
-from repara.special._gamma_coefficients import LEFT_FLOAT32, S_FLOAT32
+from repara.special.coefficients import von_mises as fitted
+from repara.special.coefficients.gamma import LEFT_FLOAT32, S_FLOAT32
 from repara.special.elementwise import as_floats, by_dtype, pointwise
 from repara.special.normal import _log_ndtr, _ndtri_exp
 from repara.special.polynomial import horner, horner_rows
@@ -42,7 +42,7 @@ _FLOAT64 = (gauss(28), 36.0)
 _ROUGH = (gauss(7), 10.0)
 
 
-def von_mises_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:
+def von_mises_from_normal(eps: ArrayLike, concentration: ArrayLike) -> Array:
     """A von Mises variate around 0 from standard-normal noise, by inversion of its CDF.
 
         F(z) = Phi(eps),  F(z) = integral_-pi^z exp(k cos t) / (2 pi I0(k)) dt
@@ -67,43 +67,43 @@ def von_mises_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:
     gradients", equation 5.
 
     Example:
-        >>> round(float(von_mises_quantile(1.0, 0.0)), 4)  # 2 pi (Phi(1) - 1/2)
+        >>> round(float(von_mises_from_normal(1.0, 0.0)), 4)  # 2 pi (Phi(1) - 1/2)
         2.1447
     """
-    return _quantile(*as_floats("von_mises_quantile", eps, concentration))
+    return _quantile(*as_floats("von_mises_from_normal", eps, concentration))
 
 
-def far_von_mises_quantile(eps: ArrayLike, concentration: ArrayLike) -> Array:
-    """`von_mises_quantile` for noise farther out than any generator draws, in float32 too.
+def far_von_mises_from_normal(eps: ArrayLike, concentration: ArrayLike) -> Array:
+    """`von_mises_from_normal` for noise farther out than any generator draws, in float32 too.
 
     By an integral of the tail, which takes many times as long.
 
     Args:
-        eps: Of any size; as in `von_mises_quantile`.
-        concentration: As in `von_mises_quantile`.
+        eps: Of any size; as in `von_mises_from_normal`.
+        concentration: As in `von_mises_from_normal`.
 
     Returns:
-        As `von_mises_quantile`.
+        As `von_mises_from_normal`.
 
     Raises:
         TypeError: If the common dtype is neither float32 nor float64.
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> round(float(far_von_mises_quantile(-9.0, 1e4)), 3)  # near to -9 / sqrt(1e4)
+        >>> round(float(far_von_mises_from_normal(-9.0, 1e4)), 3)  # near to -9 / sqrt(1e4)
         -0.09
     """
-    return _far_quantile(*as_floats("far_von_mises_quantile", eps, concentration))
+    return _far_quantile(*as_floats("far_von_mises_from_normal", eps, concentration))
 
 
-def von_mises_normal_score(z: ArrayLike, concentration: ArrayLike) -> Array:
-    """The standard-normal noise that `von_mises_quantile` makes z of: its inverse in eps.
+def normal_from_von_mises(z: ArrayLike, concentration: ArrayLike) -> Array:
+    """The standard-normal noise that `von_mises_from_normal` makes z of: its inverse in eps.
 
         eps with Phi(eps) = F(z)
 
     Args:
         z: Angles in [-pi, pi]; any shape that broadcasts with the concentration.
-        concentration: As in `von_mises_quantile`.
+        concentration: As in `von_mises_from_normal`.
 
     Returns:
         The values, of the broadcast shape and the common dtype; NaN where z is out of range.
@@ -113,10 +113,10 @@ def von_mises_normal_score(z: ArrayLike, concentration: ArrayLike) -> Array:
         ValueError: If the shapes do not broadcast.
 
     Example:
-        >>> round(float(von_mises_normal_score(von_mises_quantile(0.5, 3.0), 3.0)), 4)
+        >>> round(float(normal_from_von_mises(von_mises_from_normal(0.5, 3.0), 3.0)), 4)
         0.5
     """
-    return _score(*as_floats("von_mises_normal_score", z, concentration))
+    return _score(*as_floats("normal_from_von_mises", z, concentration))
 
 
 def _ratio(y: Array, rest: Array, k: Array, rule: tuple[Rule, float]) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import repara as rp
-from repara.distributions.kl_table import _TABLE
+from repara.distributions.divergences.registry import _TABLE
 from tests.distributions.programs import compiled
 from tests.distributions.test_divergences import by_quadrature
 

@@ -2,7 +2,7 @@
 
 import json
 
-from experiments.run_directory import RunDirectory
+from experiments.harness.run_directory import RunDirectory
 
 
 def timeless_metrics(path):

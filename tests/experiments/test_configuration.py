@@ -4,7 +4,13 @@ import re
 import pytest
 from absl import flags
 
-from experiments.configuration import ConfigError, define_flags, option, read_flags, validate
+from experiments.harness.configuration import (
+    ConfigError,
+    define_flags,
+    option,
+    read_flags,
+    validate,
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,9 +8,9 @@ import pytest
 from jax.test_util import check_grads
 
 from experiments import lqr_gradients
-from experiments.control.cartpole import cartpole
-from experiments.control.environment import episode_returns, squashed
-from experiments.control.lqr import (
+from experiments.policy_gradient.environments.cartpole import cartpole
+from experiments.policy_gradient.environments.environment import episode_returns, squashed
+from experiments.policy_gradient.environments.lqr import (
     LinearPolicy,
     expected_return,
     lqr,
@@ -18,7 +18,7 @@ from experiments.control.lqr import (
     optimal_return,
     policy_gradient,
 )
-from experiments.control.pendulum import pendulum
+from experiments.policy_gradient.environments.pendulum import pendulum
 
 ENVIRONMENTS = [pendulum(), cartpole(), lqr()]
 

@@ -11,9 +11,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.configuration import ConfigError
-from experiments.gradient_variance import discrete, functions, signal_to_noise
-from experiments.gradient_variance.__main__ import Config, run
+from experiments.gradient_variance import Config, discrete, functions, run, signal_to_noise
+from experiments.harness.configuration import ConfigError
 
 
 @pytest.mark.parametrize("estimator", list(functions.ESTIMATORS))

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from experiments import vae
-from experiments.configuration import ConfigError
+from experiments.harness.configuration import ConfigError
 from tests.experiments.runs import timeless_metrics
 
 _ARGUMENTS = [

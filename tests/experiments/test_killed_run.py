@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from experiments.run_directory import RunDirectory
+from experiments.harness.run_directory import RunDirectory
 from tests.experiments.runs import outcome
 
 pytestmark = pytest.mark.slow

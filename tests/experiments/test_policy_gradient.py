@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 
 from experiments import policy_gradient
-from experiments.configuration import ConfigError
-from experiments.control import actor_critic, gymnasium_adapter, surrogates
-from experiments.control.environment import episode_returns, squashed
-from experiments.control.lqr import lqr
-from experiments.control.networks import Policy, TwinCritic, squash_log_det
-from experiments.control.pendulum import pendulum
-from experiments.control.trajectories import Trajectories, discounted_return
-from experiments.run_directory import RunDirectory
+from experiments.harness.configuration import ConfigError
+from experiments.harness.run_directory import RunDirectory
+from experiments.policy_gradient import actor_critic, surrogates
+from experiments.policy_gradient.environments import gymnasium_adapter
+from experiments.policy_gradient.environments.environment import episode_returns, squashed
+from experiments.policy_gradient.environments.lqr import lqr
+from experiments.policy_gradient.environments.pendulum import pendulum
+from experiments.policy_gradient.networks import Policy, TwinCritic, squash_log_det
+from experiments.policy_gradient.trajectories import Trajectories, discounted_return
 from tests.experiments.runs import timeless_metrics
 
 _SMALL = policy_gradient.Config(
@@ -89,7 +90,7 @@ def test_a_replay_that_is_full_forgets_the_oldest(trained):
 
 
 def _last_state(run, epoch):
-    from experiments.run_directory import Checkpoints
+    from experiments.harness.run_directory import Checkpoints
 
     keys = jax.random.split(jax.random.key(9), 2)
     init = jax.vmap(lambda k: actor_critic.init(_SMALL, lqr(), k))

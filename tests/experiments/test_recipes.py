@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments import vae, vae_model
-from experiments.configuration import validate
-from experiments.recipes import RECIPES
+from experiments import vae
+from experiments.harness.configuration import validate
+from experiments.vae import model as vae_model
+from experiments.vae.recipes import RECIPES
 from repara import training
 
 # The same experiment on 8x8 scans with a network of some hundred parameters.

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.configuration import ConfigError
-from experiments.run_directory import (
+from experiments.harness.configuration import ConfigError
+from experiments.harness.run_directory import (
     Checkpoints,
     Progress,
     RunDirectory,

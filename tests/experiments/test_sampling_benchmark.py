@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from experiments.benchmark import sampling
-from experiments.configuration import ConfigError
+from experiments.harness.configuration import ConfigError
 
 
 @pytest.mark.parametrize("name", sampling.FAMILIES)

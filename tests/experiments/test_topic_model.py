@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 import repara as rp
-from experiments import epoch_loop, topic_model
-from experiments.configuration import ConfigError
-from experiments.run_directory import RunDirectory
-from experiments.topics import bounds
-from experiments.topics.corpus import (
+from experiments import topic_model
+from experiments.harness import epochs as epoch_loop
+from experiments.harness.configuration import ConfigError
+from experiments.harness.run_directory import RunDirectory
+from experiments.topic_model import bounds
+from experiments.topic_model.corpus import (
     Corpus,
     CorpusError,
     load_reuters,
@@ -26,7 +27,7 @@ from experiments.topics.corpus import (
     split,
     top_words,
 )
-from experiments.topics.network import on_log_scale
+from experiments.topic_model.network import on_log_scale
 from tests.experiments.runs import timeless_metrics
 
 _SMALL = topic_model.Config(

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.decomposition import LatentDirichletAllocation
 
 from experiments.benchmark import topics
-from experiments.topics.corpus import Corpus, load_reuters
+from experiments.topic_model.corpus import Corpus, load_reuters
 
 
 def test_figures_hang_together(tmp_path, monkeypatch):

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import vae, vae_latents, vae_model
-from experiments.configuration import ConfigError
-from experiments.run_directory import RunDirectory
+from experiments import vae
+from experiments.harness.configuration import ConfigError
+from experiments.harness.run_directory import RunDirectory
+from experiments.vae import latents as vae_latents
+from experiments.vae import model as vae_model
 from repara import datasets
 from tests.distributions.programs import compiled
 

@@ -28,7 +28,7 @@ def derivatives(f, x):
     return middle, (high - low) / (2 * h), (high - 2 * middle + low) / (h * h)
 
 
-def gamma_quantile(a, eps):
+def gamma_from_normal(a, eps):
     """log z, its two derivatives in a, and dz/deps / z, with P(a, z) = Phi(eps)."""
     lower, upper = mp.log(mp.ncdf(eps)), mp.log(mp.ncdf(-eps))
     log_z, first, second = derivatives(lambda t: gamma_fit.log_quantile(t, lower, upper), a)
@@ -74,7 +74,7 @@ def beta_log_tails(a, b, y):
     return lower, mp.log(-mp.expm1(lower))
 
 
-def beta_quantile(a, b, eps, start):
+def beta_from_normal(a, b, eps, start):
     """The logit y of the z with I_z(a, b) = Phi(eps), by Newton's method."""
     y, left = mp.mpf(start), eps < 0
     target = mp.log(mp.ncdf(-abs(eps)))
@@ -89,7 +89,7 @@ def beta_quantile(a, b, eps, start):
     raise ArithmeticError(f"no convergence at {a=} {b=} {eps=}")
 
 
-def student_t_quantile(df, eps):
+def student_t_from_normal(df, eps):
     """z, its two derivatives in df, and dz/deps, with F(z; df) = Phi(eps)."""
     e, a = abs(eps), df / 2
 
@@ -102,7 +102,7 @@ def student_t_quantile(df, eps):
     return z, first, second, mp.npdf(e) * mp.exp(-log_density)
 
 
-def von_mises_quantile(k, eps):
+def von_mises_from_normal(k, eps):
     """z, its two derivatives in k, and dz/deps, with F(z; k) = Phi(eps)."""
     e = abs(eps)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from repara.special import beta_normal_score, beta_quantile, log_betainc, logit_beta_quantile
+from repara.special import beta_from_normal, log_betainc, logit_beta_from_normal, normal_from_beta
 from tests.special import reference
 
 NOISE = {"float32": 5.0, "float64": 8.0}
@@ -26,10 +26,10 @@ def test_quantile_and_derivatives_against_mpmath(dtype):
 
     def program(eps, a, b):
         def slope(a):
-            return jax.grad(lambda a: jnp.sum(logit_beta_quantile(eps, a, b)))(a)
+            return jax.grad(lambda a: jnp.sum(logit_beta_from_normal(eps, a, b)))(a)
 
         first, second = jax.jvp(slope, (a,), (jnp.ones_like(a),))
-        return logit_beta_quantile(eps, a, b), first, second
+        return logit_beta_from_normal(eps, a, b), first, second
 
     y, by_a, second = (np.asarray(v) for v in jax.jit(program)(eps, a, b))
     unit = float(np.finfo(dtype).eps)
@@ -40,11 +40,11 @@ def test_quantile_and_derivatives_against_mpmath(dtype):
         for k in range(len(a)):
             x, w, e = (mp.mpf(float(v[k])) for v in (a, b, eps))
             true, first, curve = reference.derivatives(
-                lambda t, w=w, e=e, k=k: reference.beta_quantile(t, w, e, float(y[k])), x
+                lambda t, w=w, e=e, k=k: reference.beta_from_normal(t, w, e, float(y[k])), x
             )
             # of a relative change of z: (1 - z) that of the logit
             z, rest = 1 / (1 + mp.exp(-true)), 1 / (1 + mp.exp(true))
-            by_b = (reference.beta_quantile(x, w * (1 + reference.STEP), e, true) - true) / (
+            by_b = (reference.beta_from_normal(x, w * (1 + reference.STEP), e, true) - true) / (
                 w * reference.STEP
             )
             log_beta = mp.loggamma(x) + mp.loggamma(w) - mp.loggamma(x + w)
@@ -63,9 +63,9 @@ def test_quantile_and_derivatives_against_mpmath(dtype):
 
 def logit_and_slopes(eps, a, b):
     def total(*xs):
-        return jnp.sum(logit_beta_quantile(*xs))
+        return jnp.sum(logit_beta_from_normal(*xs))
 
-    return logit_beta_quantile(eps, a, b), *jax.grad(total, (0, 1, 2))(eps, a, b)
+    return logit_beta_from_normal(eps, a, b), *jax.grad(total, (0, 1, 2))(eps, a, b)
 
 
 def assert_right_in_float32(eps, a, b):
@@ -130,9 +130,9 @@ def test_float32_beyond_the_range_of_the_integral_against_mpmath():
         for k in range(len(a)):
             x, w, e = (mp.mpf(float(v[k])) for v in (a, b, eps))
             start, step = float(y[k]), reference.STEP
-            true = reference.beta_quantile(x, w, e, start)
+            true = reference.beta_from_normal(x, w, e, start)
             slopes = [
-                (reference.beta_quantile(x * (1 + s), w * (1 + r), e, true) - true) / step
+                (reference.beta_from_normal(x * (1 + s), w * (1 + r), e, true) - true) / step
                 for s, r in ((step, 0), (0, step))
             ]
             log_beta = mp.loggamma(x) + mp.loggamma(w) - mp.loggamma(x + w)
@@ -157,7 +157,7 @@ def test_second_derivatives_of_float32():
 
     def second(i, j):
         def slope(*xs):
-            return jnp.sum(jax.grad(lambda *ys: jnp.sum(logit_beta_quantile(*ys)), i)(*xs))
+            return jnp.sum(jax.grad(lambda *ys: jnp.sum(logit_beta_from_normal(*ys)), i)(*xs))
 
         return jax.jit(jax.grad(slope, j))
 
@@ -191,8 +191,8 @@ def test_score_inverts_the_quantile_and_its_slope(x64):
     rng = np.random.default_rng(0)
     a, b = jnp.asarray(10 ** rng.uniform(-2, 5, (2, 200)))
     eps = jnp.asarray(rng.uniform(-8, 8, 200))
-    y = logit_beta_quantile(eps, a, b)
-    np.testing.assert_allclose(beta_normal_score(y, a, b), eps, atol=1e-11)
+    y = logit_beta_from_normal(eps, a, b)
+    np.testing.assert_allclose(normal_from_beta(y, a, b), eps, atol=1e-11)
 
 
 def test_slope_in_the_first_concentration_in_closed_form():
@@ -200,7 +200,7 @@ def test_slope_in_the_first_concentration_in_closed_form():
     eps, a = jnp.asarray([-1.5, 0.3, 2.0]), jnp.asarray([0.1, 2.0, 40.0])
 
     def log_z(a):
-        return -jax.nn.softplus(-logit_beta_quantile(eps, a, 1.0))
+        return -jax.nn.softplus(-logit_beta_from_normal(eps, a, 1.0))
 
     def slope(a):
         return jax.jvp(log_z, (a,), (jnp.ones_like(a),))[1]
@@ -214,12 +214,12 @@ def test_slope_in_the_first_concentration_in_closed_form():
 def test_edges(dtype):
     eps = jnp.asarray([-np.inf, np.inf, 0, 0, np.nan], dtype)
     a = jnp.asarray([2, 2, -1, np.nan, 2], dtype)
-    np.testing.assert_array_equal(beta_quantile(eps, a, 2.0), [0, 1, np.nan, np.nan, np.nan])
-    far = beta_quantile(jnp.asarray([-6, 6, 6.1], dtype), 2.0, 2.0)
+    np.testing.assert_array_equal(beta_from_normal(eps, a, 2.0), [0, 1, np.nan, np.nan, np.nan])
+    far = beta_from_normal(jnp.asarray([-6, 6, 6.1], dtype), 2.0, 2.0)
     assert np.isnan(np.asarray(far)).tolist() == [False, False, dtype == "float32"]
-    far = beta_quantile(jnp.asarray([-6, 6, -6.1], dtype), 0.5, 0.2)
+    far = beta_from_normal(jnp.asarray([-6, 6, -6.1], dtype), 0.5, 0.2)
     assert np.isnan(np.asarray(far)).tolist() == [False, False, dtype == "float32"]
     x = jnp.asarray([0, 1, -0.1, 1.1, np.nan], dtype)
     np.testing.assert_array_equal(log_betainc(2.0, 3.0, x), [-np.inf, 0, np.nan, np.nan, np.nan])
     with pytest.raises(TypeError, match="float32 or float64"):
-        beta_quantile(jnp.ones(2, jnp.bfloat16), jnp.ones(2, jnp.bfloat16), 1)
+        beta_from_normal(jnp.ones(2, jnp.bfloat16), jnp.ones(2, jnp.bfloat16), 1)

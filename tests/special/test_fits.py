@@ -17,7 +17,7 @@ from repara.special.fits import chebyshev
     ],
 )
 def test_coefficients_are_regenerated_to_the_last_digit(family):
-    module = pathlib.Path(repara.special.__file__).parent / f"_{family}_coefficients.py"
+    module = pathlib.Path(repara.special.__file__).parent / "coefficients" / f"{family}.py"
     assert fits.source(family) == module.read_text(encoding="utf-8")
 
 

@@ -7,11 +7,11 @@ from jax.test_util import check_grads
 from scipy import special
 
 from repara.special import (
-    gamma_normal_score,
-    gamma_quantile,
-    log_gamma_quantile,
+    gamma_from_normal,
+    log_gamma_from_normal,
     log_gammainc,
     log_gammaincc,
+    normal_from_gamma,
 )
 from repara.special.fits import gamma as gamma_fit
 from tests.special import reference
@@ -48,7 +48,7 @@ def test_quantile_and_its_derivatives_against_mpmath(dtype, size):
     with mp.workdps(60):
         a, eps = grid(dtype, *size)
         exact = [
-            reference.gamma_quantile(*point)
+            reference.gamma_from_normal(*point)
             for point in zip(reference.exact(a), reference.exact(eps), strict=True)
         ]
         log_z, first, second, log_by_eps = zip(*exact, strict=True)
@@ -71,8 +71,8 @@ def test_quantile_and_its_derivatives_against_mpmath(dtype, size):
             value_bar = np.maximum(1e-11, 8 * unit * condition)
             slope_bar, second_bar = np.maximum(1e-10, 8 * unit * condition), 1e-7
         ok = reference.representable(z, dtype) & reference.representable(dz, dtype)
-        found = [elementwise(gamma_quantile, 1, order)(eps, a) for order in range(orders)]
-        found_eps = elementwise(gamma_quantile, 0, 1)(eps, a)
+        found = [elementwise(gamma_from_normal, 1, order)(eps, a) for order in range(orders)]
+        found_eps = elementwise(gamma_from_normal, 0, 1)(eps, a)
         # The second derivatives change sign: measured against at least a tenth of their natural
         # size.
         size_second = [max(abs(s), abs(d) / x / 10) for s, d, x in zip(d2z, dz, a_mp, strict=True)]
@@ -87,7 +87,7 @@ def test_quantile_and_its_derivatives_against_mpmath(dtype, size):
         if orders == 3:
             use = ok & reference.representable(d2z, dtype)
             checks.append((found[2], d2z, size_second, second_bar, use))
-        in_logs = [elementwise(log_gamma_quantile, 1, order)(eps, a) for order in range(orders)]
+        in_logs = [elementwise(log_gamma_from_normal, 1, order)(eps, a) for order in range(orders)]
         sizes = [[max(abs(v), mp.mpf(1)) for v in log_z], first, size_log]
         bars = value_bar, slope_bar, second_bar
         for f, true, scale, bar in zip(in_logs, (log_z, first, second), sizes, bars, strict=False):
@@ -114,7 +114,7 @@ def test_concentration_one_is_the_exponential_distribution(dtype):
     true = -special.log_ndtr(-np.asarray(eps, np.float64))
     # eps^2 is the condition number of the tail
     tolerance = 1e-11 if dtype == "float64" else 4 * 25 * 1.2e-7
-    np.testing.assert_allclose(gamma_quantile(eps, 1.0), true, rtol=tolerance)
+    np.testing.assert_allclose(gamma_from_normal(eps, 1.0), true, rtol=tolerance)
 
 
 def test_seam_is_smooth(dtype):
@@ -124,7 +124,7 @@ def test_seam_is_smooth(dtype):
     sides = jnp.full_like(eps, seam), jnp.full_like(eps, jnp.nextafter(seam, 2 * seam))
     bars = {"float32": (2e-6, 5e-6, 1e-3), "float64": (1e-11, 1e-10)}[dtype]
     for order, bar in enumerate(bars):
-        below, above = (elementwise(gamma_quantile, 1, order)(eps, side) for side in sides)
+        below, above = (elementwise(gamma_from_normal, 1, order)(eps, side) for side in sides)
         scale = np.maximum(np.abs(below), 1e-2) if order == 2 else np.abs(below)
         assert np.max(np.abs(below - above) / scale) < bar
 
@@ -134,14 +134,14 @@ def test_edges(dtype):
     eps = jnp.array([-inf, inf, nan, 0, 0, 0, 0, 9, -9], dtype)
     a = jnp.array([2, 2, 2, 0, -1, nan, inf, 2, 20], dtype)
     expected = np.array([0, inf, nan, nan, nan, nan, inf, nan, nan])
-    np.testing.assert_array_equal(gamma_quantile(eps, a), expected)
-    np.testing.assert_array_equal(log_gamma_quantile(eps, a)[1:], expected[1:])
-    assert log_gamma_quantile(eps, a)[0] == -inf
+    np.testing.assert_array_equal(gamma_from_normal(eps, a), expected)
+    np.testing.assert_array_equal(log_gamma_from_normal(eps, a)[1:], expected[1:])
+    assert log_gamma_from_normal(eps, a)[0] == -inf
     x = jnp.array([0, inf, 1, 1, -1, nan], dtype)
     a = jnp.array([2, 2, 0, -1, 2, 2], dtype)
     np.testing.assert_array_equal(log_gammainc(a, x), [-inf, 0, nan, nan, nan, nan])
     np.testing.assert_array_equal(log_gammaincc(a, x), [0, -inf, nan, nan, nan, nan])
-    np.testing.assert_array_equal(gamma_normal_score(x, a), [-inf, inf, nan, nan, nan, nan])
+    np.testing.assert_array_equal(normal_from_gamma(x, a), [-inf, inf, nan, nan, nan, nan])
 
 
 def test_no_gradient_is_poisoned_by_a_branch_not_taken(dtype):
@@ -150,15 +150,15 @@ def test_no_gradient_is_poisoned_by_a_branch_not_taken(dtype):
     eps, a = np.stack(np.meshgrid(eps, a)).reshape(2, -1).astype(dtype)
     for order in (1, 2) if dtype == "float32" else (1,):
         for argnum in (0, 1):
-            found = np.asarray(elementwise(log_gamma_quantile, argnum, order)(eps, a))
+            found = np.asarray(elementwise(log_gamma_from_normal, argnum, order)(eps, a))
             assert np.all(np.isfinite(found)), (a[~np.isfinite(found)], order, argnum)
 
 
 @pytest.mark.slow
 def test_forward_and_backward_against_finite_differences(x64):
     eps, a = jnp.array([-1.3, 0.4, 2.0]), jnp.array([0.3, 3.0, 40.0])
-    check_grads(gamma_quantile, (eps, a), order=1, modes=("fwd", "rev"), rtol=1e-5)
-    check_grads(gamma_quantile, (eps[0], a[0]), order=1, modes=("fwd", "rev"), rtol=1e-5)
+    check_grads(gamma_from_normal, (eps, a), order=1, modes=("fwd", "rev"), rtol=1e-5)
+    check_grads(gamma_from_normal, (eps[0], a[0]), order=1, modes=("fwd", "rev"), rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -167,14 +167,14 @@ def test_mixed_derivative():
     eps, a = jnp.array([-1.3, 0.4, 2.0]), jnp.array([0.3, 3.0, 40.0])
 
     def total(x):
-        return jnp.sum(gamma_quantile(*x))
+        return jnp.sum(gamma_from_normal(*x))
 
     hessian = jax.jit(lambda x, v: jax.jvp(jax.grad(total), (x,), (v,))[1])
     zero, one = jnp.zeros(3), jnp.ones(3)
     _, mixed = hessian((eps, a), (one, zero))
     mixed_again, _ = hessian((eps, a), (zero, one))
     by_eps, by_a = jax.grad(total)((eps, a))
-    z = gamma_quantile(eps, a)
+    z = gamma_from_normal(eps, a)
     true = by_eps * (by_a * (1 - (a - 1) / z) - jnp.log(z) + jax.scipy.special.digamma(a))
     np.testing.assert_allclose(mixed, true, rtol=1e-4)
     np.testing.assert_allclose(mixed_again, mixed, rtol=1e-5)
@@ -184,9 +184,9 @@ def test_mixed_derivative():
 def test_third_derivative():
     """d^3/da^3 of the exact relation P(a, z(a)) = const, by a difference of second derivatives."""
     eps, a, h = jnp.float32(0.7), jnp.float32(2.0), 0.05
-    second = elementwise(gamma_quantile, 1, 2)
+    second = elementwise(gamma_from_normal, 1, 2)
     difference = (second(eps, a + h) - second(eps, a - h)) / (2 * h)
-    np.testing.assert_allclose(elementwise(gamma_quantile, 1, 3)(eps, a), difference, rtol=2e-2)
+    np.testing.assert_allclose(elementwise(gamma_from_normal, 1, 3)(eps, a), difference, rtol=2e-2)
 
 
 def tail_points(dtype):
@@ -205,7 +205,7 @@ def test_tails_and_their_derivatives_against_mpmath(dtype, function):
     ours = {
         "lower": log_gammainc,
         "upper": log_gammaincc,
-        "score": lambda a, z: gamma_normal_score(z, a),
+        "score": lambda a, z: normal_from_gamma(z, a),
     }[function]
     a, z = tail_points(dtype)
 
@@ -256,7 +256,7 @@ def derivatives_in(f, argnum, point):
 def test_score_inverts_the_quantile(dtype):
     eps = jnp.linspace(-NOISE[dtype], NOISE[dtype], 33, dtype=dtype)
     for a in (0.5, 1.0, 7.0, 30.0, 1e4):
-        back = gamma_normal_score(gamma_quantile(eps, a), a)
+        back = normal_from_gamma(gamma_from_normal(eps, a), a)
         # a relative error of z, and its rounding, is an error of sqrt(a) in eps
         unit = 4e-6 if dtype == "float32" else 2e-11
         assert np.max(np.abs(back - eps)) < unit * max(1, a**0.5)
@@ -264,14 +264,14 @@ def test_score_inverts_the_quantile(dtype):
 
 def test_shapes_dtypes_and_broadcasting():
     eps, a = jnp.ones((3, 1)), jnp.arange(1, 5)
-    z = gamma_quantile(eps, a)
+    z = gamma_from_normal(eps, a)
     assert z.shape == (3, 4)
     assert z.dtype == jnp.float32
-    gradient = jax.grad(lambda a: jnp.sum(gamma_quantile(eps, a)))(a.astype(jnp.float32))
-    whole = jax.vmap(jax.grad(gamma_quantile, 1))(jnp.ones(4), a.astype(jnp.float32))
+    gradient = jax.grad(lambda a: jnp.sum(gamma_from_normal(eps, a)))(a.astype(jnp.float32))
+    whole = jax.vmap(jax.grad(gamma_from_normal, 1))(jnp.ones(4), a.astype(jnp.float32))
     np.testing.assert_allclose(gradient, 3 * whole, rtol=1e-6)
-    assert gamma_quantile(jnp.zeros((0, 4)), 2.0).shape == (0, 4)
-    batched = jax.vmap(gamma_quantile)(jnp.ones((5, 7)), jnp.ones((5, 7)))
-    np.testing.assert_allclose(batched, gamma_quantile(1.0, 1.0), rtol=1e-6)
+    assert gamma_from_normal(jnp.zeros((0, 4)), 2.0).shape == (0, 4)
+    batched = jax.vmap(gamma_from_normal)(jnp.ones((5, 7)), jnp.ones((5, 7)))
+    np.testing.assert_allclose(batched, gamma_from_normal(1.0, 1.0), rtol=1e-6)
     with pytest.raises(TypeError, match="float32 or float64"):
-        gamma_quantile(jnp.ones(2, jnp.bfloat16), jnp.ones(2, jnp.bfloat16))
+        gamma_from_normal(jnp.ones(2, jnp.bfloat16), jnp.ones(2, jnp.bfloat16))

@@ -8,13 +8,13 @@ import pytest
 from scipy import stats
 
 from repara.special import (
-    generalized_normal_normal_score,
-    generalized_normal_quantile,
-    inverse_gaussian_normal_score,
-    log_inverse_gaussian_quantile,
+    generalized_normal_from_normal,
+    log_inverse_gaussian_from_normal,
     log_k1e,
-    skew_normal_normal_score,
-    skew_normal_quantile,
+    normal_from_generalized_normal,
+    normal_from_inverse_gaussian,
+    normal_from_skew_normal,
+    skew_normal_from_normal,
 )
 from repara.special.fits import gamma as gamma_fit
 from tests.distributions.programs import compiled
@@ -106,15 +106,15 @@ NOISE = {"float32": [-5.4, -2.3, -0.6, -1e-4, 0.3, 1.1, 5.4],
 # Beside the extremes, both sides of where one form is left for another.
 FAMILIES = {
     "inverse_gaussian": (
-        log_inverse_gaussian_quantile, inverse_gaussian_normal_score, inverse_gaussian,
+        log_inverse_gaussian_from_normal, normal_from_inverse_gaussian, inverse_gaussian,
         [1e-6, 1e-2, 0.1, 0.3, 1.0, 30.0, 1e8],
     ),
     "skew_normal": (
-        skew_normal_quantile, skew_normal_normal_score, skew_normal,
+        skew_normal_from_normal, normal_from_skew_normal, skew_normal,
         [0.0, -0.4, 0.999, 1.001, 4.0, 200.0],
     ),
     "generalized_normal": (
-        generalized_normal_quantile, generalized_normal_normal_score, generalized_normal,
+        generalized_normal_from_normal, normal_from_generalized_normal, generalized_normal,
         [0.125, 0.7, 1.0, 2.0, 3.3, 50.0],
     ),
 }  # fmt: skip
@@ -175,9 +175,9 @@ def test_special_cases(dtype):
     def values(eps):
         rows = jnp.asarray([[1.0], [2.0]], dtype)
         return (
-            generalized_normal_quantile(eps[None], rows),
-            skew_normal_quantile(eps[None], jnp.asarray([[0.0], [1.0], [-1e7]], dtype)),
-            log_inverse_gaussian_quantile(eps, jnp.asarray(1e10, dtype)),
+            generalized_normal_from_normal(eps[None], rows),
+            skew_normal_from_normal(eps[None], jnp.asarray([[0.0], [1.0], [-1e7]], dtype)),
+            log_inverse_gaussian_from_normal(eps, jnp.asarray(1e10, dtype)),
         )
 
     generalized, skewed, log_inverse = (np.asarray(v, "float64") for v in values(eps))
@@ -203,7 +203,7 @@ def test_smooth_through_no_skewness(x64):
 
     @compiled
     def slopes(a):
-        f = lambda a: skew_normal_quantile(eps, a)  # noqa: E731
+        f = lambda a: skew_normal_from_normal(eps, a)  # noqa: E731
         first = lambda a: jax.jvp(f, (a,), (jnp.ones_like(a),))[1]  # noqa: E731
         return jax.jvp(first, (a,), (jnp.ones_like(a),))
 
@@ -220,9 +220,11 @@ def test_smooth_through_the_median_of_the_generalized_normal(dtype):
 
     @compiled
     def slopes(e):
-        f = lambda e: generalized_normal_quantile(e, p)  # noqa: E731
+        f = lambda e: generalized_normal_from_normal(e, p)  # noqa: E731
         first = lambda e: jax.jvp(f, (e,), (jnp.ones_like(e),))[1]  # noqa: E731
-        by_power = jax.jvp(lambda p: generalized_normal_quantile(e, p), (p,), (jnp.ones_like(p),))
+        by_power = jax.jvp(
+            lambda p: generalized_normal_from_normal(e, p), (p,), (jnp.ones_like(p),)
+        )
         return *jax.jvp(first, (e,), (jnp.ones_like(e),)), *by_power
 
     for at in (0.0, 1e-30):
@@ -259,20 +261,20 @@ def test_log_k1e(dtype):
 def test_edges():
     nan, inf = np.nan, np.inf
     eps = jnp.asarray([-inf, inf, nan, 0.3, 0.3, 0.3])
-    z = generalized_normal_quantile(eps, jnp.asarray([2.0, 2.0, 2.0, 0.1, -1.0, nan]))
+    z = generalized_normal_from_normal(eps, jnp.asarray([2.0, 2.0, 2.0, 0.1, -1.0, nan]))
     np.testing.assert_array_equal(z, [-inf, inf, nan, nan, nan, nan])
-    z = skew_normal_quantile(eps, jnp.asarray([2.0, -2.0, 2.0, nan, inf, nan]))
+    z = skew_normal_from_normal(eps, jnp.asarray([2.0, -2.0, 2.0, nan, inf, nan]))
     np.testing.assert_array_equal(z, [-inf, inf, nan, nan, nan, nan])
-    y = log_inverse_gaussian_quantile(eps, jnp.asarray([2.0, 2.0, 2.0, 0.0, -1.0, nan]))
+    y = log_inverse_gaussian_from_normal(eps, jnp.asarray([2.0, 2.0, 2.0, 0.0, -1.0, nan]))
     np.testing.assert_array_equal(y, [-inf, inf, nan, nan, nan, nan])
     ends = jnp.asarray([-inf, inf, nan, 100.0, -100.0])
     np.testing.assert_array_equal(
-        inverse_gaussian_normal_score(ends, 2.0), [-inf, inf, nan, inf, -inf]
+        normal_from_inverse_gaussian(ends, 2.0), [-inf, inf, nan, inf, -inf]
     )
     np.testing.assert_array_equal(
         log_k1e(jnp.asarray([0.0, inf, -1.0, nan])), [inf, -inf, nan, nan]
     )
-    for function in (generalized_normal_quantile, skew_normal_quantile, log_k1e):
+    for function in (generalized_normal_from_normal, skew_normal_from_normal, log_k1e):
         arguments = (jnp.ones(2, jnp.bfloat16), 1)[: 1 if function is log_k1e else 2]
         with pytest.raises(TypeError, match="float32 or float64"):
             function(*arguments)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from repara.special import truncated_normal_quantile
+from repara.special import truncated_normal_from_normal
 from tests.special import reference
 
 INF = np.inf
@@ -44,7 +44,7 @@ def truth(eps, low, high):
 
 
 def derivative(argnum, order):
-    f = truncated_normal_quantile
+    f = truncated_normal_from_normal
     for _ in range(order):
         f = jax.grad(lambda *args, f=f: jnp.sum(f(*args)), argnum)
     return jax.jit(f)
@@ -67,7 +67,7 @@ def test_values_and_derivatives_against_mpmath(dtype):
         )
         terms = np.abs(eps * by[0]) + np.abs(low_part * by[1]) + np.abs(high_part * by[2])
         condition = terms / np.abs([float(v) for v in z])
-        value = reference.relative_error(jax.jit(truncated_normal_quantile)(*points), z)
+        value = reference.relative_error(jax.jit(truncated_normal_from_normal)(*points), z)
         assert np.max(value / (4 + 4 * condition)) < unit
         for argnum, slope in enumerate(slopes):
             found = derivative(argnum, 1)(*points)
@@ -93,7 +93,7 @@ def test_values_and_derivatives_against_mpmath(dtype):
 
 def test_whole_line_is_the_identity(dtype):
     eps = jnp.linspace(-5, 5, 21, dtype=dtype)
-    z = truncated_normal_quantile(eps, -jnp.inf, jnp.inf)
+    z = truncated_normal_from_normal(eps, -jnp.inf, jnp.inf)
     np.testing.assert_allclose(z, eps, atol=16 * np.finfo(dtype).eps)
 
 
@@ -101,14 +101,14 @@ def test_edges(dtype):
     eps = jnp.array([-np.inf, np.inf, np.nan, 0, 0], dtype)
     low = jnp.array([40, 40, 40, 2, 1], dtype)
     high = jnp.array([41, 41, 41, 1, 1], dtype)
-    z = truncated_normal_quantile(eps, low, high)
+    z = truncated_normal_from_normal(eps, low, high)
     np.testing.assert_array_equal(z, [40, 41, np.nan, np.nan, np.nan])
 
 
 def test_stays_inside_and_varies(dtype):
     eps = jnp.linspace(-5, 5, 1001, dtype=dtype)
     for low, high in [(20.0, 21.0), (-41.0, -40.0), (40.0, 40.5), (0.0, 1e-3)]:
-        z = np.asarray(truncated_normal_quantile(eps, low, high))
+        z = np.asarray(truncated_normal_from_normal(eps, low, high))
         assert np.all((z >= low) & (z <= high) & (np.diff(z, append=np.inf) >= 0))
         assert len(np.unique(z)) > 300
 
@@ -116,13 +116,13 @@ def test_stays_inside_and_varies(dtype):
 def test_modes_agree():
     with jax.enable_x64(True):
         points = jnp.array([0.3, -1.2]), jnp.array([2.0, -1.0]), jnp.array([2.5, 4.0])
-        f = jax.jit(truncated_normal_quantile)
+        f = jax.jit(truncated_normal_from_normal)
         check_grads(f, points, order=1, modes=("fwd", "rev"), rtol=1e-5)
 
 
 def test_bounds_broadcast():
-    f = truncated_normal_quantile
+    f = truncated_normal_from_normal
     gradient = jax.jit(jax.grad(lambda low: jnp.sum(f(jnp.ones((3, 2)), low, 3.0))))
     assert gradient(jnp.array([0.0, 1.0])).shape == (2,)
     with pytest.raises(ValueError, match="broadcast"):
-        truncated_normal_quantile(jnp.ones(3), jnp.ones(2), 2.0)
+        truncated_normal_from_normal(jnp.ones(3), jnp.ones(2), 2.0)

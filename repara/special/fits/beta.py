@@ -107,7 +107,7 @@ def large() -> Regime:
         far = y < -30
         m = jax.nn.softplus(jnp.where(far, 0, y))
         log_m = jnp.where(far, y, jnp.log(m))
-        start = gamma.log_gamma_quantile(eps, a) - jnp.log(b + 0.3 * (a - 1))
+        start = gamma.log_gamma_from_normal(eps, a) - jnp.log(b + 0.3 * (a - 1))
         x = 1 - (1 + jnp.exp(start) / 12) ** -2
         by_log = jnp.where(far, 1, m / -jnp.expm1(-m))
         return log_m - start, jnp.ones_like(a), by_log, (x, a / (b + 0.1 * a), 1 / (b + 0.4))
@@ -124,7 +124,7 @@ def small() -> Regime:
     a[::3] = _between(rng, LEAST, top, len(a[::3]))
     b[1::3] = _between(rng, LEAST, top, len(b[1::3]))
     z = Z * np.maximum(_dense_at_ends(rng, POINTS), 1e-6)
-    eps = np.asarray(beta.beta_normal_score(np.log(z) - np.log1p(-z), a, b))
+    eps = np.asarray(beta.normal_from_beta(np.log(z) - np.log1p(-z), a, b))
 
     def function(eps: jax.Array, a: jax.Array, b: jax.Array, y: jax.Array) -> Any:
         mixed = jax.lax.lgamma(1 + a) + jax.lax.lgamma(1 + b) - jax.lax.lgamma(1 + a + b)
@@ -154,9 +154,9 @@ def _accuracy(eps: Any, a: Any, b: Any) -> Columns:
 @jax.jit
 def _logit_and_slopes(eps: Any, a: Any, b: Any) -> tuple[jax.Array, ...]:
     def total(eps: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
-        return jnp.sum(beta.logit_beta_quantile(eps, a, b))
+        return jnp.sum(beta.logit_beta_from_normal(eps, a, b))
 
-    return beta.logit_beta_quantile(eps, a, b), *jax.grad(total, (0, 1, 2))(eps, a, b)
+    return beta.logit_beta_from_normal(eps, a, b), *jax.grad(total, (0, 1, 2))(eps, a, b)
 
 
 def _powers(x: np.ndarray, degree: int) -> tuple[np.ndarray, np.ndarray]:
@@ -172,7 +172,7 @@ def equations(regime: Regime) -> tuple[np.ndarray, np.ndarray]:
     @jax.jit
     def parts(a: jax.Array, b: jax.Array) -> Any:
         fitted, factor, by_log, variables = regime.function(
-            eps, a, b, beta.logit_beta_quantile(eps, a, b)
+            eps, a, b, beta.logit_beta_from_normal(eps, a, b)
         )
         scaled = [2 * v / end - 1 for v, end in zip(variables, regime.ends, strict=True)]
         return (factor * fitted, factor, *scaled), by_log
@@ -236,7 +236,7 @@ def mixed() -> chebyshev.Table:
 
 
 def generate() -> str:
-    """The source of `repara/special/_beta_coefficients.py`."""
+    """The source of `repara/special/coefficients/beta.py`."""
     top = SEAM * OVERLAP
     with mp.workdps(DIGITS):
         source = f"SEAM = {SEAM}\nBOUND = {NOISE}\nTOP = {top / (1 + top)!r}\n"

@@ -265,7 +265,7 @@ def noise(setting: Setting) -> dict[str, list[Any]]:
 
 
 def generate() -> str:
-    """The source of `repara/special/_gamma_coefficients.py`."""
+    """The source of `repara/special/coefficients/gamma.py`."""
     source = ""
     with mp.workdps(DIGITS):
         for setting in SETTINGS:

@@ -25,7 +25,7 @@ def _scaled(s: Any) -> Any:
 
 
 def generate() -> str:
-    """The source of `repara/special/_normal_coefficients.py`."""
+    """The source of `repara/special/coefficients/normal.py`."""
     source = ""
     with mp.workdps(40):
         for dtype, tolerance in (("float32", 1e-8), ("float64", 5e-17)):

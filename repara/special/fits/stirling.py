@@ -20,7 +20,7 @@ def _scaled(s: Any) -> Any:
 
 
 def generate() -> str:
-    """The source of `repara/special/_stirling_coefficients.py`."""
+    """The source of `repara/special/coefficients/stirling.py`."""
     source = ""
     with mp.workdps(40):
         for dtype, count, tolerance in (("float32", 30, 2e-9), ("float64", 80, 1e-17)):

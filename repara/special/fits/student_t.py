@@ -163,7 +163,7 @@ def noise(setting: Setting) -> list[Any]:
 
 
 def generate() -> str:
-    """The source of `repara/special/_student_t_coefficients.py`."""
+    """The source of `repara/special/coefficients/student_t.py`."""
     with mp.workdps(DIGITS):
         source = f"LEAST_FLOAT32 = {float(_least(SINGLE))!r}\n"
         source += f"B_FLOAT32 = {float(mp.log1p(OVERLAP * SINGLE.seam))!r}\n"

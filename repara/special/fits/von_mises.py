@@ -191,7 +191,7 @@ def large() -> chebyshev.Table:
 
 
 def generate() -> str:
-    """The source of `repara/special/_von_mises_coefficients.py`."""
+    """The source of `repara/special/coefficients/von_mises.py`."""
     with mp.workdps(DIGITS):
         w_top = OVERLAP / SEAM
         source = f"SEAM = {float(SEAM)}\nSPLIT = {float(SPLIT)}\nBOUND = {float(NOISE)}\n"

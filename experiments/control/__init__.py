@@ -1,1 +1,0 @@
-"""Control problems as pure jax functions, and the policy-gradient algorithms that learn them."""

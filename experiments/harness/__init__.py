@@ -1,0 +1,1 @@
+"""What all experiments share: flags, run directories, checkpoints, progress, epochs, hosts."""

@@ -1,0 +1,224 @@
+"""One declaration for a configuration: its fields are the flags, the checks and the help."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from absl import app, flags, logging
+
+__all__ = ["ConfigError", "define_flags", "launch", "option", "read_flags", "validate"]
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot run; the message is one line that names the flag."""
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence[str] | None = None,
+) -> Any:
+    """A field of a configuration dataclass, with its range and its help text.
+
+    Args:
+      default: the default value; its type is the type of the flag. None makes an optional string,
+        a tuple a comma-separated list of integers.
+      help: one line for `--helpfull`.
+      low: the smallest number allowed, for each entry of a tuple too.
+      high: the largest number allowed.
+      choices: the strings allowed.
+
+    Returns:
+      A dataclass field.
+
+    Example:
+      >>> @dataclasses.dataclass(frozen=True)
+      ... class Config:
+      ...     epochs: int = option(10, "passes over the data", low=1)
+      >>> Config().epochs
+      10
+    """
+    metadata = {"help": help, "low": low, "high": high, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def validate(config: Any) -> None:
+    """Checks every field of a configuration against its declaration.
+
+    Args:
+      config: an instance of a dataclass made of `option` fields.
+
+    Raises:
+      ConfigError: a value has the wrong type or is out of range; names the first such flag.
+
+    Example:
+      >>> @dataclasses.dataclass(frozen=True)
+      ... class Config:
+      ...     epochs: int = option(10, "passes over the data", low=1)
+      >>> validate(Config(epochs=0))
+      Traceback (most recent call last):
+        ...
+      experiments.harness.configuration.ConfigError: --epochs=0: must be an integer from 1
+    """
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if not _is_valid(value, field):
+            shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+            raise ConfigError(f"--{field.name}={shown}: must be {_expected(field)}")
+
+
+def _is_valid(value: Any, field: Any) -> bool:
+    default, low, high = field.default, field.metadata["low"], field.metadata["high"]
+    choices = field.metadata["choices"]
+    if default is None:
+        return value is None or isinstance(value, str)
+    if isinstance(default, bool):
+        return isinstance(value, bool)
+    if isinstance(default, str):
+        return isinstance(value, str) and (choices is None or value in choices)
+    if isinstance(default, tuple):
+        entries = value if isinstance(value, tuple) else ()
+        return bool(entries) and all(
+            isinstance(v, int) and (low is None or v >= low) for v in entries
+        )
+    kinds: tuple[type, ...] = (int,) if isinstance(default, int) else (int, float)
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        return False
+    # Comparisons written so that NaN fails them.
+    return (low is None or value >= low) and (high is None or value <= high) and value == value
+
+
+def _expected(field: Any) -> str:
+    metadata = field.metadata
+    if metadata["choices"] is not None:
+        return "one of " + ", ".join(metadata["choices"])
+    kind = "a number"
+    if isinstance(field.default, bool):
+        kind = "true or false"
+    elif isinstance(field.default, tuple):
+        kind = "integers separated by commas, each"
+    elif isinstance(field.default, int):
+        kind = "an integer"
+    elif isinstance(field.default, str) or field.default is None:
+        kind = "text"
+    bounds = []
+    if metadata["low"] is not None:
+        bounds.append(f"from {metadata['low']:g}")
+    if metadata["high"] is not None:
+        bounds.append(f"up to {metadata['high']:g}")
+    return " ".join([kind, *bounds])
+
+
+def define_flags(config_class: type, flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines one absl flag for each field of a configuration dataclass.
+
+    Ranges are checked by `validate`, once, for flags and for configurations made in a script.
+
+    Args:
+      config_class: a dataclass made of `option` fields.
+      flag_values: where the flags are defined.
+    """
+    for field in dataclasses.fields(config_class):
+        default: Any = field.default
+        metadata = field.metadata
+        text = metadata["help"]
+        if (
+            metadata["choices"] is None
+            and not isinstance(default, bool | str)
+            and (default is not None)
+        ):
+            text = f"{text} ({_expected(field)})"
+        # The module whose --help shows the flag is the one that declares the configuration.
+        keywords: dict[str, Any] = {"flag_values": flag_values}
+        if metadata["choices"] is not None:
+            flags.DEFINE_enum(field.name, default, metadata["choices"], text, **keywords)
+        elif isinstance(default, bool):
+            flags.DEFINE_bool(field.name, default, text, **keywords)
+        elif isinstance(default, tuple):
+            flags.DEFINE_list(field.name, [str(v) for v in default], text, **keywords)
+        elif isinstance(default, int):
+            flags.DEFINE_integer(field.name, default, text, **keywords)
+        elif isinstance(default, float):
+            flags.DEFINE_float(field.name, default, text, **keywords)
+        else:
+            flags.DEFINE_string(field.name, default, text, **keywords)
+        flag_values.register_key_flag_for_module("__main__", flag_values[field.name])
+
+
+def read_flags(
+    config_class: type, flag_values: flags.FlagValues = flags.FLAGS, *, only_given: bool = False
+) -> dict[str, Any]:
+    """The values of the flags, ready for the constructor of the configuration.
+
+    Args:
+      config_class: the dataclass given to `define_flags`.
+      flag_values: where the flags were defined and parsed.
+      only_given: leave out the flags that the command line does not name.
+
+    Returns:
+      Field name -> value.
+
+    Raises:
+      ConfigError: an entry of a list is not an integer.
+    """
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(config_class):
+        flag = flag_values[field.name]
+        if only_given and not flag.present:
+            continue
+        value: Any = flag.value
+        if isinstance(field.default, tuple):
+            try:
+                value = tuple(int(v) for v in value)
+            except ValueError:
+                shown = ",".join(value)
+                raise ConfigError(f"--{field.name}={shown}: must be {_expected(field)}") from None
+        values[field.name] = value
+    return values
+
+
+def launch(
+    name: str,
+    config_class: type,
+    main: Callable[[], Any],
+    *,
+    errors: tuple[type[Exception], ...] = (),
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Parses the flags of a configuration and calls `main`; mistakes end in one line.
+
+    Args:
+      name: what the error line begins with.
+      config_class: a dataclass made of `option` fields; its flags are defined.
+      main: reads the flags and runs.
+      errors: exceptions whose message a user can act on, beside `ConfigError`.
+      argv: the arguments after the program's name; by default the command line's.
+    """
+    define_flags(config_class)
+    reported: tuple[type[Exception], ...] = (ConfigError, *errors)
+
+    def parse(arguments: Sequence[str]) -> list[str]:
+        try:
+            rest = flags.FLAGS(arguments)
+        except flags.Error as error:
+            raise SystemExit(f"{name}: {' '.join(str(error).split())}") from None
+        if len(rest) > 1:
+            raise SystemExit(f"{name}: unexpected argument {rest[1]!r}; flags begin with --")
+        return rest
+
+    def guarded(arguments: Sequence[str]) -> None:
+        del arguments
+        logging.set_verbosity(logging.WARNING)  # libraries tell of every step of a save
+        try:
+            main()
+        except reported as error:
+            raise SystemExit(f"{name}: {error}") from None
+        except KeyboardInterrupt:
+            raise SystemExit(f"{name}: interrupted") from None
+
+    arguments = sys.argv[1:] if argv is None else argv
+    app.run(guarded, argv=[name, *arguments], flags_parser=parse)

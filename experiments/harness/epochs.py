@@ -1,0 +1,108 @@
+"""The loop over epochs that experiments share: what is timed, logged, saved and shown of each."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import jax
+
+from experiments.harness.run_directory import (
+    Checkpoints,
+    Progress,
+    RunDirectory,
+    event_writer,
+    say,
+    write_scalars,
+)
+
+__all__ = ["NonFiniteLossError", "non_finite_message", "run_epochs"]
+
+State = TypeVar("State")
+Metrics = Any
+Report = Callable[[int, State, Metrics, float], tuple[dict[str, Any], Mapping[str, str]]]
+"""`(epoch, state, metrics, seconds) -> (line of metrics.jsonl, what is shown)`."""
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became infinite or NaN; names the step and the last good checkpoint."""
+
+
+def non_finite_message(
+    what: str, step: int, epoch: int, checkpoints: Checkpoints, remedy: str
+) -> str:
+    """The line with which a run stops at a number that is not finite.
+
+    Args:
+      what: "loss", say.
+      step: where it was met first.
+      epoch: the epoch of that step.
+      checkpoints: those of the run, which say what is left of it.
+      remedy: what may help.
+
+    Returns:
+      One line.
+    """
+    return (
+        f"the {what} is not finite at step {step} (epoch {epoch}); {checkpoints.after_failure()}. "
+        f"{remedy} may help"
+    )
+
+
+def run_epochs(
+    directory: RunDirectory,
+    checkpoints: Checkpoints,
+    epoch_fn: Any,
+    state: State,
+    *,
+    done: int,
+    epochs: int,
+    checkpoint_every: int,
+    arguments: Callable[[int], tuple[Any, ...]],
+    report: Report[State],
+) -> State:
+    """Runs the epochs that are left: compiles, times, logs, saves and shows each.
+
+    Args:
+      directory: the run's; what its metrics say of epochs after `done` is dropped.
+      checkpoints: the run's.
+      epoch_fn: a jit-compiled `(state, *arguments) -> (state, metrics)`; the state is donated.
+      state: that after `done` epochs.
+      done: the epochs that are complete.
+      epochs: the epochs in all.
+      checkpoint_every: epochs between checkpoints; the last epoch has one.
+      arguments: of an epoch, by its number from 1; arrays on the device.
+      report: what a finished epoch is worth saying of; the seconds are added to its line. It raises
+        where the run has to stop, and nothing of that epoch is then kept.
+
+    Returns:
+      The state after the last epoch.
+    """
+    directory.truncate_metrics(done)
+    begin = time.perf_counter()
+    compiled = epoch_fn.lower(state, *arguments(done + 1)).compile()
+    say(f"compiled in {time.perf_counter() - begin:.1f} s")
+    progress = Progress(epochs, done, "epoch")
+    events = None
+    try:
+        for epoch in range(done + 1, epochs + 1):
+            given = arguments(epoch)
+            begin = time.perf_counter()
+            # Nothing crosses between host and device inside an epoch.
+            with jax.transfer_guard("disallow"):
+                state, metrics = compiled(state, *given)
+                jax.block_until_ready(metrics)
+            seconds = time.perf_counter() - begin
+            line, shown = report(epoch, state, metrics, seconds)
+            line["seconds"] = seconds
+            # Metrics first: a checkpoint then never knows of an epoch that the metrics do not.
+            directory.append_metrics(line)
+            events = events or event_writer(directory, done)
+            write_scalars(events, line, epoch)
+            if epoch % checkpoint_every == 0 or epoch == epochs:
+                checkpoints.save(epoch, state)
+            progress.update(1, shown)
+    finally:
+        progress.close()
+    if events is not None:
+        events.close()
+    return state

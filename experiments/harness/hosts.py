@@ -1,0 +1,70 @@
+"""Several hosts as one run: joining them, and what only one of them may do."""
+
+from typing import Any
+
+import jax
+from jax.experimental import multihost_utils
+
+from experiments.harness.configuration import ConfigError
+
+__all__ = ["barrier", "join"]
+
+
+def join(config: Any) -> None:
+    """Connects this process to those of the other hosts; does nothing for one host.
+
+    Every host runs the same command but for `--process_id`, and sees the same files under
+    `--workdir`. To be called before anything asks jax for its devices.
+
+    Args:
+      config: a configuration with `coordinator_address`, `num_processes`, `process_id` and
+        `workdir`.
+
+    Raises:
+      ConfigError: the flags contradict each other, or the coordinator cannot be reached.
+
+    Example:
+      hosts.join(config)      # jax.devices() then lists the devices of all hosts
+    """
+    address = config.coordinator_address
+    if address is None:
+        if config.num_processes > 1 or config.process_id > 0:
+            raise ConfigError(
+                f"--num_processes={config.num_processes} --process_id={config.process_id}: several "
+                "hosts need --coordinator_address, the host:port of the first"
+            )
+        return
+    if config.workdir is None:
+        raise ConfigError(
+            f"--coordinator_address={address}: several hosts need one --workdir that all of them "
+            "see"
+        )
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit():
+            raise ConfigError(f"--coordinator_address={address}: must be host:port, or auto")
+        if config.process_id >= config.num_processes:
+            raise ConfigError(
+                f"--process_id={config.process_id}: must be below --num_processes="
+                f"{config.num_processes}"
+            )
+    if jax.distributed.is_initialized():
+        return
+    try:
+        if address == "auto":
+            jax.distributed.initialize()
+        else:
+            jax.distributed.initialize(address, config.num_processes, config.process_id)
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"--coordinator_address={address}: {reason}") from None
+
+
+def barrier(name: str) -> None:
+    """Waits until every host has come here; does nothing for one host.
+
+    Args:
+      name: the same on every host, and of this place alone.
+    """
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)

@@ -1,0 +1,1 @@
+"""Environments as pure functions, and an adapter to Gymnasium."""

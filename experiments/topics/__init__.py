@@ -1,1 +1,0 @@
-"""The topic model's corpus and network."""

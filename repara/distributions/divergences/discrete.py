@@ -1,0 +1,73 @@
+"""Closed forms of KL between discrete distributions."""
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import xlogy
+
+from repara.distributions.bernoulli import Bernoulli
+from repara.distributions.categorical import Categorical, OneHotCategorical
+from repara.distributions.counts import Binomial, Geometric, Poisson
+from repara.distributions.divergences.registry import _closed_form
+from repara.special.elementary import sigmoid
+
+__all__: list[str] = []
+
+
+def _weighted(weight: jax.Array, difference: jax.Array) -> jax.Array:
+    """weight * difference with 0 log 0 = 0: where the weight is 0 the other may be infinite."""
+    used = weight != 0
+    return jnp.where(used, weight * jnp.where(used, difference, 0), 0)
+
+
+@_closed_form(Bernoulli, Bernoulli)
+@_closed_form(Bernoulli, Poisson)
+def _bernoulli_bernoulli(q: Bernoulli, p: Bernoulli | Poisson) -> jax.Array:
+    one, zero = jnp.ones((), q._probs().dtype), jnp.zeros((), q._probs().dtype)
+    mean = q._probs()
+    complement = sigmoid(-q.logits) if q.probs is None else 1 - mean
+    return _weighted(mean, q._log_prob(one) - p._log_prob(one)) + _weighted(
+        complement, q._log_prob(zero) - p._log_prob(zero)
+    )
+
+
+@_closed_form(Binomial, Binomial)
+def _binomial_binomial(q: Binomial, p: Binomial) -> jax.Array:
+    # n trials of q against n of p; with more trials q has values that p has not. For fewer there
+    # is no closed form.
+    one = Bernoulli(probs=q.probs, logits=q.logits), Bernoulli(probs=p.probs, logits=p.logits)
+    value = q.total_count * _bernoulli_bernoulli(*one)
+    more = jnp.where(q.total_count > p.total_count, jnp.inf, jnp.nan)
+    return jnp.where(q.total_count == p.total_count, value, more)
+
+
+@_closed_form(Categorical, Categorical)
+@_closed_form(OneHotCategorical, OneHotCategorical)
+def _categorical_categorical(
+    q: Categorical | OneHotCategorical, p: Categorical | OneHotCategorical
+) -> jax.Array:
+    if q.num_categories != p.num_categories:
+        raise ValueError(f"kl_divergence: {q.num_categories} categories against {p.num_categories}")
+    return jnp.sum(_weighted(q._probs(), q._log_probs() - p._log_probs()), axis=-1)
+
+
+@_closed_form(Poisson, Poisson)
+def _poisson_poisson(q: Poisson, p: Poisson) -> jax.Array:
+    return xlogy(q.rate, q.rate) - xlogy(q.rate, p.rate) - (q.rate - p.rate)
+
+
+@_closed_form(Poisson, Bernoulli)
+@_closed_form(Poisson, Binomial)
+def _poisson_bounded(q: Poisson, p: Bernoulli | Binomial) -> jax.Array:
+    # q has values that p has not, unless it has none but 0.
+    at_zero = -p._log_prob(jnp.zeros_like(q.rate))
+    nothing = q.rate == 0
+    return jnp.where(nothing | jnp.isnan(q.rate + at_zero), at_zero + 0 * q.rate, jnp.inf)
+
+
+@_closed_form(Geometric, Geometric)
+def _geometric_geometric(q: Geometric, p: Geometric) -> jax.Array:
+    # log q(k) - log p(k) is linear in k.
+    zero, one = jnp.zeros((), q._probs().dtype), jnp.ones((), q._probs().dtype)
+    first = q._log_prob(zero) - p._log_prob(zero)
+    second = q._log_prob(one) - p._log_prob(one)
+    return first + _weighted(q._mean(), second - first)

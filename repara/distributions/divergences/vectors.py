@@ -1,0 +1,140 @@
+"""Closed forms of KL between families of vectors and matrices."""
+
+import copy
+
+import jax
+import jax.numpy as jnp
+
+from repara.distributions.base import Distribution
+from repara.distributions.dirichlet import Dirichlet
+from repara.distributions.divergences.registry import _closed_form
+from repara.distributions.divergences.scalars import _normal_normal as _scalar_normals
+from repara.distributions.gaussian_random_walk import GaussianRandomWalk
+from repara.distributions.logistic_normal import LogisticNormal
+from repara.distributions.low_rank_multivariate_normal import LowRankMultivariateNormal
+from repara.distributions.matrices import (
+    _log_diagonal,
+    _log_multigamma,
+    _multidigamma,
+    _solve_matrix,
+    _transposed,
+)
+from repara.distributions.matrix_normal import MatrixNormal
+from repara.distributions.multivariate_normal import MultivariateNormal, _solve
+from repara.distributions.power_spherical import PowerSpherical
+from repara.distributions.von_mises_fisher import VonMisesFisher
+from repara.distributions.wishart import InverseWishart, Wishart
+from repara.special import von_mises_fisher_log_normalizer
+from repara.special.elementary import expm1_minus
+
+__all__: list[str] = []
+
+
+@_closed_form(Dirichlet, Dirichlet)
+def _dirichlet_dirichlet(q: Dirichlet, p: Dirichlet) -> jax.Array:
+    # E_q log z is log m + r, m the mean: the logarithms of m are apart from the rest in both.
+    mean, other = q._mean(), p._mean()
+    apart = (p.concentration - 1) * jnp.log(mean / other)
+    ratio = (q.concentration - p.concentration) * q._mean_log_ratio()
+    return p._log_beta_at_mean() - q._log_beta_at_mean() + jnp.sum(ratio - apart, axis=-1)
+
+
+def _rows(q: Distribution) -> jax.Array:
+    """Vectors whose outer products sum to the covariance, `[..., m, d]`."""
+    if isinstance(q, LowRankMultivariateNormal):
+        return jnp.concatenate(
+            [_transposed(q.cov_factor), _diagonal(jnp.sqrt(q.cov_diag))], axis=-2
+        )
+    assert isinstance(q, MultivariateNormal)
+    if q.scale_tril is None:
+        return _diagonal(q.scale_diag)
+    return _transposed(jnp.tril(q.scale_tril))
+
+
+def _diagonal(x: jax.Array) -> jax.Array:
+    eye = jnp.eye(x.shape[-1], dtype=x.dtype)
+    return x[..., None] * eye.reshape((1,) * (x.ndim - 1) + eye.shape)
+
+
+def _quadratic(p: Distribution, x: jax.Array) -> jax.Array:
+    """x^T covariance^-1 x."""
+    if isinstance(p, LowRankMultivariateNormal):
+        return p._quadratic(x)
+    assert isinstance(p, MultivariateNormal)
+    white = x / p.scale_diag if p.scale_tril is None else _solve(jnp.tril(p.scale_tril), x)
+    return jnp.sum(white**2, axis=-1)
+
+
+def _one_more(p: Distribution) -> Distribution:
+    """p with one more dimension at the end of its batch shape."""
+    wide = copy.copy(p)
+    for key, constraint in p.arg_constraints.items():
+        if (value := getattr(p, key)) is not None:
+            wide._set(key, jnp.expand_dims(value, -1 - constraint.event_ndims))
+    return wide
+
+
+@_closed_form(LowRankMultivariateNormal, LowRankMultivariateNormal)
+@_closed_form(LowRankMultivariateNormal, MultivariateNormal)
+@_closed_form(MultivariateNormal, LowRankMultivariateNormal)
+def _normal_normal(
+    q: MultivariateNormal | LowRankMultivariateNormal,
+    p: MultivariateNormal | LowRankMultivariateNormal,
+) -> jax.Array:
+    # The trace of Sigma_p^-1 Sigma_q, vector by vector.
+    spread = jnp.sum(_quadratic(_one_more(p), _rows(q)), axis=-1)
+    shift = _quadratic(p, q.loc - p.loc)
+    return 0.5 * (spread + shift - q.event_shape[0]) + p._half_log_det() - q._half_log_det()
+
+
+@_closed_form(MatrixNormal, MatrixNormal)
+def _matrix_matrix(q: MatrixNormal, p: MatrixNormal) -> jax.Array:
+    spread = jnp.ones((), q.loc.dtype)
+    for a, b in zip(q._roots(), p._roots(), strict=True):
+        spread = spread * _trace_of_ratio(a, b)
+    shift = jnp.sum(p._inverse(q.loc) ** 2, axis=(-2, -1))
+    count = q.event_shape[0] * q.event_shape[1]
+    return 0.5 * (spread + shift - count) + p._half_log_det() - q._half_log_det()
+
+
+def _trace_of_ratio(a: jax.Array, b: jax.Array) -> jax.Array:
+    """The trace of (b b^T)^-1 a a^T for lower triangular a and b."""
+    return jnp.sum(_solve_matrix(b, a) ** 2, axis=(-2, -1))
+
+
+def _wishart(q: Wishart | InverseWishart, p: Wishart | InverseWishart, sign: int) -> jax.Array:
+    d, a, b = q._size(), q._root(), p._root()
+    trace = _trace_of_ratio(a, b) if sign == 1 else _trace_of_ratio(b, a)
+    log_ratio = 2 * sign * (_log_diagonal(b) - _log_diagonal(a))
+    gammas = 2 * (_log_multigamma(p.df, d) - _log_multigamma(q.df, d))
+    moved = (q.df - p.df) * _multidigamma(q.df, d)
+    return 0.5 * (p.df * log_ratio + q.df * (trace - d) + gammas + moved)
+
+
+@_closed_form(Wishart, Wishart)
+def _wishart_wishart(q: Wishart, p: Wishart) -> jax.Array:
+    return _wishart(q, p, 1)
+
+
+@_closed_form(InverseWishart, InverseWishart)
+def _inverse_wishart_inverse_wishart(q: InverseWishart, p: InverseWishart) -> jax.Array:
+    # The inverses are Wishart, with the inverses of the scale matrices.
+    return _wishart(q, p, -1)
+
+
+@_closed_form(GaussianRandomWalk, GaussianRandomWalk)
+def _walk_walk(q: GaussianRandomWalk, p: GaussianRandomWalk) -> jax.Array:
+    return 0.5 * q.num_steps * expm1_minus(2 * jnp.log(q.scale / p.scale))
+
+
+@_closed_form(PowerSpherical, VonMisesFisher)
+def _power_spherical_von_mises_fisher(q: PowerSpherical, p: VonMisesFisher) -> jax.Array:
+    cosine = jnp.sum(q._mean() * p._unit(), axis=-1)
+    log_normalizer = von_mises_fisher_log_normalizer(p.concentration, q.event_shape[0])
+    return log_normalizer + p.concentration * (1 - cosine) - q._entropy()
+
+
+@_closed_form(LogisticNormal, LogisticNormal)
+def _logistic_normal_logistic_normal(q: LogisticNormal, p: LogisticNormal) -> jax.Array:
+    # One bijector to the simplex for both: the divergence is that of the normals under it.
+    return jnp.sum(_scalar_normals(q, p), axis=-1)

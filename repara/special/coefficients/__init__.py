@@ -1,0 +1,1 @@
+"""Generated coefficients of fits; `python -m repara.special.fits` writes them."""

@@ -7,7 +7,7 @@ one y, a, b become -y, b, a. What is left of the density after a step t is
 
     h(y + t) - h(y) = a t - (a + b) log(1 + z (e^t - 1)),
 
-and the tail ratio R of `repara.special.tails` obeys R(a, b) = (1 + (a + b) (1 - z) R(a, b + 1)) / b
+and the tail ratio R of `repara.special.tail_integral` obeys R(a, b) = (1 + (a + b) (1 - z) R(a, b + 1)) / b
 (DLMF 8.17.20 in other letters), all terms of which are positive. Four such steps leave a density
 that has no long flat piece for any a and b, and for which a few nodes suffice.
 """

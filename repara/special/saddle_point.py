@@ -42,9 +42,9 @@ def deviance(x: Array, mean: Array, log_mean: Array) -> Array:
     s = gap / jnp.where(positive, mean + safe, 1)
     near = positive & (jnp.abs(s) < 0.15)
     s = jnp.where(near, s, 0)
-    series = gap * s - 2 * safe * s * (s * s) * horner(
-        ATANH_SERIES[1 : 1 + select_by_dtype(s, 4, 9)], s * s
-    )
+    # (atanh(s) - s) / s^3, cut where the next term is below rounding
+    atanh = ATANH_SERIES[1 : 1 + select_by_dtype(s, 4, 9)]
+    series = gap * s - 2 * safe * s * (s * s) * horner(atanh, s * s)
     far = safe * (jnp.log(safe) - jnp.where(positive & ~near, log_mean, 0)) + gap
     return jnp.where(near, series, jnp.where(positive, far, mean))
 

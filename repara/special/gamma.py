@@ -273,7 +273,7 @@ def _log_quantile(eps: Array, a: Array) -> Array:
 
 
 @_at_once
-def _log_ratio_quantile(eps: Array, a: Array) -> Array:
+def log_ratio_from_normal(eps: Array, a: Array) -> Array:
     """log(z / a), with the digits that log z loses where a is large; NaN out of range."""
     log_small, log_ratio, (is_small, valid, _, a_small, _) = _logs(eps, a)
     return jnp.where(valid, jnp.where(is_small, log_small - jnp.log(a_small), log_ratio), jnp.nan)

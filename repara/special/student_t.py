@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from repara.special.beta import _score, _solved
+from repara.special.beta import normal_from_beta
+from repara.special.beta_integral import solve_logit
 from repara.special.coefficients import student_t as fitted
 from repara.special.coefficients.gamma import EXPM1_FLOAT32, EXPM1_FLOAT64
 from repara.special.elementwise import as_floats, select_by_dtype, with_forward_derivatives
@@ -78,7 +79,7 @@ def normal_from_student_t(z: ArrayLike, df: ArrayLike) -> Array:
     """
     z, df = jnp.broadcast_arrays(*as_floats("normal_from_student_t", z, df))
     y = 2 * jnp.arcsinh(z / jnp.sqrt(df))
-    return _score(y, 0.5 * df, 0.5 * df)
+    return normal_from_beta(y, 0.5 * df, 0.5 * df)
 
 
 @with_forward_derivatives
@@ -148,7 +149,7 @@ def _small_solved(e: Array, df: Array) -> Array:
     # In the middle, where z is small beside the rounding of y: the odd series in eps.
     middle = e * e * rate < 0.035**2
     half = 0.5 * df
-    y = _solved(jnp.where(middle, 1.0, e), half, half)
+    y = solve_logit(jnp.where(middle, 1.0, e), half, half)
     outer = jnp.sqrt(df) * jnp.sinh(0.5 * y)
     # log p falls by (df + 1) / 2 log(1 + z^2 / df)
     first = 0.5 * (df + 1) / df

@@ -21,18 +21,20 @@ from jax import Array
 
 from repara._cpu import stage, unpack
 from repara.special.coefficients import beta as fitted
-from repara.special.constants import HALF_LOG_2PI
+from repara.special.constants import HALF_LOG_2PI, NOISE_BOUND_FLOAT32
 from repara.special.elementary import log1p
 from repara.special.elementwise import Tangent, is_zero, tangent_sum
-from repara.special.gamma import log_ratio_from_normal, minus_log_tails
+from repara.special.gamma import log_ratio_from_normal
+from repara.special.normal import minus_log_tails
 from repara.special.polynomial import horner_rows_and_gradient, horner_tables_and_gradient
 
 __all__ = [
+    "MASS_SCALE",
+    "MASS_SHIFT",
     "gamma_rate",
     "large_coordinates",
     "logit_beta_from_normal_by_fit",
     "quadratic_coefficient",
-    "small_mass",
 ]
 
 
@@ -163,23 +165,6 @@ def _quadratic_coefficient_and_gradient(a: Array, b: Array) -> tuple[Array, Arra
     return k, by_a, by_b
 
 
-def small_mass(s: Array, k: Array) -> Array:
-    """Computes m = s / (1 + (k - MASS_SHIFT) s), the first variable of the small regime.
-
-    Args:
-      s: (u a B(a, b))^(1 / a), with u the probability of the tail.
-      k: `quadratic_coefficient(a, b)`.
-
-    Returns:
-      m.
-
-    Example:
-      >>> small_mass(1.0, 0.75)
-      1.0
-    """
-    return s / (1 + (k - MASS_SHIFT) * s)
-
-
 # --- the function and its derivatives ---
 
 
@@ -247,7 +232,8 @@ def _choose_tail(eps: Array, a: Array, b: Array) -> Tail:
     falling = a * (right + jnp.log(share) + a * b * remainder)
     exchanged = jnp.where(is_large, a_is_larger, rising < falling)
     # NaN out of range; so is the gamma variate if one concentration is large.
-    minus_log = jnp.where(jnp.abs(eps) <= fitted.BOUND, jnp.where(exchanged, right, left), jnp.nan)
+    inside = jnp.abs(eps) <= NOISE_BOUND_FLOAT32
+    minus_log = jnp.where(inside, jnp.where(exchanged, right, left), jnp.nan)
     return Tail(jnp.where(exchanged, -1.0, 1.0).astype(minus_log.dtype), minus_log)
 
 

@@ -18,12 +18,11 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from repara.special.coefficients import gamma as fitted
-from repara.special.elementary import log1p_over
+from repara.special.constants import NOISE_BOUND_FLOAT32, NOISE_BOUND_FLOAT64
+from repara.special.elementary import log1p_over, minus_log_complement
 from repara.special.elementwise import as_floats, select_by_dtype, with_forward_derivatives
-from repara.special.gamma import _mass, _tails
+from repara.special.gamma import gamma_tails, log_growth_of_mass
 from repara.special.normal import log_ndtr, ndtri_exp
-from repara.special.polynomial import horner_rows
 
 _LEAST_POWER = 0.125  # the range of the fits: concentrations up to 8
 
@@ -104,20 +103,17 @@ def _of_size(eps: Array, p: Array) -> Array:
     a = 1 / p
     share, log_share = _folded(eps)
     x = -p * log_share
-    v, m = jnp.exp(-x), _mass(x)
+    v, m = jnp.exp(-x), minus_log_complement(x)
     low = v < 0.5
     series = log1p_over(-jnp.where(low, v, 0.0))
     log_growth = jnp.log(jnp.where(low, series, m / jnp.where(low, 1.0, v)))
-    rows = select_by_dtype(a, fitted.SMALL_FLOAT32, fitted.SMALL_FLOAT64)
-    tau = 2 / select_by_dtype(a, fitted.TAU_FLOAT32, fitted.TAU_FLOAT64) * (m / (m + 8)) - 1
-    b = 2 / select_by_dtype(a, fitted.B_FLOAT32, fitted.B_FLOAT64) * jnp.log(1 + a) - 1
-    return share * jnp.exp(a * (log_growth + horner_rows(rows, tau, b)))
+    return share * jnp.exp(a * (log_growth + log_growth_of_mass(m, a)))
 
 
 @with_forward_derivatives
 def _quantile(eps: Array, p: Array) -> Array:
     eps, p = jnp.broadcast_arrays(eps, p)
-    bound = select_by_dtype(eps, fitted.NOISE_FLOAT32, fitted.NOISE_FLOAT64)
+    bound = select_by_dtype(eps, NOISE_BOUND_FLOAT32, NOISE_BOUND_FLOAT64)
     valid = (p >= _LEAST_POWER) & (p < jnp.inf)
     inside = valid & (eps <= bound) & (eps >= -bound)
     e = jnp.where(inside, eps, 0.0)
@@ -144,7 +140,7 @@ def _sized_score(z: Array, p: Array) -> Array:
         term = term * (-small / k)
         total = total + term / (1 + k * p)
     series = jnp.where(near, z, 0.5) * jnp.exp(-jax.lax.lgamma(1 + a)) * total
-    _, lower, upper = _tails(a, jnp.where(near, 1.0, x))
+    _, lower, upper = gamma_tails(a, jnp.where(near, 1.0, x))
     central = near | (lower < -math.log(2))
     share = jnp.where(near, series, jnp.exp(jnp.where(central, lower, -1.0)))
     middle = math.sqrt(2) * jax.lax.erf_inv(jnp.where(central, share, 0.5))

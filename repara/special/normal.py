@@ -24,8 +24,72 @@ from repara.special.quadrature import gauss_legendre_pairs
 
 def mills_ratio(x: Array) -> Array:
     """Mills' ratio Phi(-x) / phi(x) for x >= 0, to a relative error of a few units of rounding."""
-    t = 4 / (4 + x)
+    t = fitted.MIDPOINT / (fitted.MIDPOINT + x)
     return t * horner(select_by_dtype(x, fitted.MILLS_FLOAT32, fitted.MILLS_FLOAT64), 2 * t - 1)
+
+
+def scaled_radius(r: Array, least: float) -> Array:
+    """Computes the variable in which functions of |eps| are fitted.
+
+        s = (4 - r) / (4 + r), scaled from [least, 1] to [-1, 1]
+
+    Args:
+      r: nonnegative numbers.
+      least: the value of s at the largest r.
+
+    Returns:
+      The values, like r: 1 at r = 0, -1 at the largest r.
+
+    Example:
+      >>> float(scaled_radius(jnp.float32(4.0), 0.0))
+      -1.0
+    """
+    s = (fitted.MIDPOINT - r) / (fitted.MIDPOINT + r)
+    return (2 / (1 - least)) * s - (1 + least) / (1 - least)
+
+
+def minus_log_tail_excess(r: Array) -> Array:
+    """Computes -log Phi(-r) - r^2 / 2 by a fitted polynomial.
+
+    Args:
+      r: numbers from 0 to `NOISE_BOUND_FLOAT32` or `NOISE_BOUND_FLOAT64`.
+
+    Returns:
+      The values, like r.
+
+    Example:
+      >>> round(float(minus_log_tail_excess(jnp.float32(0.0))), 5)  # log 2
+      0.69315
+    """
+    left, least = select_by_dtype(
+        r, (fitted.LEFT_FLOAT32, fitted.LEAST_FLOAT32), (fitted.LEFT_FLOAT64, fitted.LEAST_FLOAT64)
+    )
+    return horner(left, scaled_radius(r, least))
+
+
+def minus_log_tails(eps: Array) -> tuple[Array, Array]:
+    """Computes -log Phi(eps) and -log Phi(-eps) with one exponential and no logarithm.
+
+    Args:
+      eps: numbers of absolute value up to `NOISE_BOUND_FLOAT32` or `NOISE_BOUND_FLOAT64`.
+
+    Returns:
+      Both values, like eps, by fitted polynomials.
+
+    Example:
+      >>> [round(float(v), 5) for v in minus_log_tails(jnp.float32(0.0))]  # log 2
+      [0.69315, 0.69315]
+    """
+    left, right, least = select_by_dtype(
+        eps,
+        (fitted.LEFT_FLOAT32, fitted.RIGHT_FLOAT32, fitted.LEAST_FLOAT32),
+        (fitted.LEFT_FLOAT64, fitted.RIGHT_FLOAT64, fitted.LEAST_FLOAT64),
+    )
+    r = jnp.where(eps > 0, eps, -eps)
+    s = scaled_radius(r, least)
+    half = 0.5 * r * r
+    large, small = half + horner(left, s), jnp.exp(-half - horner(right, s))
+    return jnp.where(eps > 0, small, large), jnp.where(eps > 0, large, small)
 
 
 def log_ndtr(x: ArrayLike) -> Array:

@@ -16,8 +16,10 @@ from jax.typing import ArrayLike
 from repara.special.beta import normal_from_beta
 from repara.special.beta_integral import solve_logit
 from repara.special.coefficients import student_t as fitted
-from repara.special.coefficients.gamma import EXPM1_FLOAT32, EXPM1_FLOAT64
+from repara.special.constants import HALF_LOG_2PI
+from repara.special.elementary import minus_expm1_minus_over
 from repara.special.elementwise import as_floats, select_by_dtype, with_forward_derivatives
+from repara.special.normal import scaled_radius
 from repara.special.polynomial import horner, horner_rows
 from repara.special.stirling import log_factorial_excess
 from repara.special.tail_integral import central_series
@@ -105,14 +107,6 @@ def _quantile(eps: Array, df: Array) -> Array:
     return jnp.where(valid, z, jnp.where(infinite, eps, jnp.nan))
 
 
-def _fall(x: Array) -> Array:
-    """(1 - e^-x) / x for x >= 0."""
-    near = x < math.log(2)
-    safe = jnp.where(near, 1.0, x)
-    series = horner(select_by_dtype(x, EXPM1_FLOAT32, EXPM1_FLOAT64), jnp.where(near, x, 0.0))
-    return jnp.where(near, series, (1 - jnp.exp(-safe)) / safe)
-
-
 def _large(e: Array, df: Array) -> Array:
     """z = sqrt(df (e^u - 1)), u = q (1 + w g) with q = e^2 / df and w = 1 / df, for df >= seam."""
     rows, w_top, t_top = select_by_dtype(
@@ -122,15 +116,15 @@ def _large(e: Array, df: Array) -> Array:
     )
     w = 1 / df
     q = e * e * w
-    growth = 1 + w * horner_rows(rows, (2 / t_top) * (q / (q + 6)) - 1, (2 / w_top) * w - 1)
+    t = (2 / t_top) * (q / (q + fitted.MIDPOINT)) - 1
+    growth = 1 + w * horner_rows(rows, t, (2 / w_top) * w - 1)
     u = q * growth
-    return e * jnp.exp(0.5 * u) * jnp.sqrt(growth * _fall(u))
+    return e * jnp.exp(0.5 * u) * jnp.sqrt(growth * minus_expm1_minus_over(u))
 
 
 def _small(e: Array, df: Array) -> Array:
     """sqrt(df) sinh(x / 2) e^R with x = 2 l / df, l = -log(2 Phi(-e)), for df <= seam; float32."""
-    least = fitted.LEAST_FLOAT32
-    t = (2 / (1 - least)) * ((4 - e) / (4 + e)) - (1 + least) / (1 - least)
+    t = scaled_radius(e, fitted.LEAST_FLOAT32)
     log_size = e * (0.5 * e + horner(fitted.NOISE_FLOAT32, t))
     x = 2 * log_size / df
     p = jnp.exp(-x)
@@ -139,7 +133,7 @@ def _small(e: Array, df: Array) -> Array:
     r = horner_rows(fitted.SMALL_FLOAT32, 2 * (p / (2 - p)) - 1, b)
     # in two halves, as the exponential may overflow where z does not
     half = jnp.exp(0.5 * (0.5 * x + r))
-    return (0.5 * jnp.sqrt(df) * (x * _fall(x)) * half) * half
+    return (0.5 * jnp.sqrt(df) * (x * minus_expm1_minus_over(x)) * half) * half
 
 
 def _small_solved(e: Array, df: Array) -> Array:
@@ -162,4 +156,4 @@ def _slope(df: Array) -> Array:
     # The density at 0 is that of y / (2 sqrt(df)), 2^-df / B(df / 2, df / 2), by sqrt(df) / 2.
     excess = log_factorial_excess(df) - 2 * log_factorial_excess(0.5 * df)
     log_peak = excess + 0.5 * jnp.log(df) - math.log(2)
-    return jnp.exp(-0.5 * math.log(2 * math.pi) - log_peak)
+    return jnp.exp(-HALF_LOG_2PI - log_peak)

@@ -24,9 +24,9 @@ from jax.typing import ArrayLike
 
 from repara.special.autodiff import straight_through_minimum
 from repara.special.coefficients import von_mises as fitted
-from repara.special.coefficients.gamma import LEFT_FLOAT32, S_FLOAT32
+from repara.special.constants import NOISE_BOUND_FLOAT32
 from repara.special.elementwise import as_floats, select_by_dtype, with_forward_derivatives
-from repara.special.normal import log_ndtr, ndtri_exp
+from repara.special.normal import log_ndtr, minus_log_tail_excess, ndtri_exp
 from repara.special.polynomial import horner, horner_rows
 from repara.special.quadrature import Rule, gauss_legendre, integrate
 from repara.special.tail_integral import central_series, halley_step, inverse_series_step
@@ -151,7 +151,7 @@ def _by(solve: Callable[[Array, Array], Array], bound: float, eps: Array, k: Arr
 
 @with_forward_derivatives
 def _quantile(eps: Array, k: Array) -> Array:
-    return _by(*select_by_dtype(eps, (_fitted, fitted.BOUND), (_outward, math.inf)), eps, k)
+    return _by(*select_by_dtype(eps, (_fitted, NOISE_BOUND_FLOAT32), (_outward, math.inf)), eps, k)
 
 
 @with_forward_derivatives
@@ -175,14 +175,13 @@ def _fitted(e: Array, k: Array) -> Array:
     r = linear * linear
     is_near = r <= fitted.SPLIT
     near = linear * (1 + r * horner_rows(fitted.NEAR, (2 / fitted.R) * r - 1, b))
-    far = math.pi - _rest(jnp.where(is_near, fitted.BOUND, e), k_small, log_slope, b)
+    far = math.pi - _rest(jnp.where(is_near, NOISE_BOUND_FLOAT32, e), k_small, log_slope, b)
     return jnp.where(is_small, jnp.where(is_near, near, far), _large(e, k_large, root))
 
 
 def _rest(e: Array, k: Array, log_slope: Array, b: Array) -> Array:
     """pi - z = d H, d^2 = log(1 + k q^2) / k."""
-    t = (2 / (1 - S_FLOAT32)) * ((4 - e) / (4 + e)) - (1 + S_FLOAT32) / (1 - S_FLOAT32)
-    log_tail = -0.5 * e * e - horner(LEFT_FLOAT32, t)
+    log_tail = -0.5 * e * e - minus_log_tail_excess(e)
     # What is used many times over is an exponential, logarithm, root or quotient itself: those XLA
     # computes once, while a product or sum is computed again, with all before it, in every use.
     q = jnp.exp(2 * k + log_tail + log_slope + 0.5 * math.log(0.5 * math.pi))
@@ -191,7 +190,7 @@ def _rest(e: Array, k: Array, log_slope: Array, b: Array) -> Array:
     series = horner(fitted.LOG1P, jnp.where(low, v, 0.0))
     ratio = jnp.where(low, series, jnp.log(1 + v) / jnp.where(low, 1.0, v))
     square = q * q * ratio
-    x = square * (k + 1 + 4 / fitted.FAR_END) / (square * (k + 1) + 4)
+    x = square * (k + 1 + fitted.MIDPOINT / fitted.FAR_END) / (square * (k + 1) + fitted.MIDPOINT)
     return q * jnp.sqrt(ratio) * horner_rows(fitted.FAR, 2 * x - 1, b)
 
 

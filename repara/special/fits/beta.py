@@ -60,12 +60,12 @@ class Regime(NamedTuple):
     """What is fitted where.
 
     Attributes:
-        points: eps, a and b.
-        function: From eps, a, b and the logit of z: the function that is fitted, what it multiplies
-            in the logarithm of -log(1 - z) or of z, the derivative of the logit in that logarithm,
-            and the three variables.
-        degrees: Those of the Chebyshev polynomials in each variable, for each term.
-        ends: The greatest value of each variable; the least is 0.
+      points: eps, a and b.
+      function: from eps, a, b and the logit of z: the function that is fitted, what it multiplies
+        in the logarithm of -log(1 - z) or of z, the derivative of the logit in that logarithm,
+        and the three variables.
+      degrees: those of the Chebyshev polynomials in each variable, for each term.
+      ends: the greatest value of each variable; the least is 0.
     """
 
     points: Columns

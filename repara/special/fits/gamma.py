@@ -104,16 +104,16 @@ class Setting(NamedTuple):
     """What is fitted for one dtype.
 
     Attributes:
-        dtype: The floating-point type whose arithmetic the coefficients are for.
-        seam: The concentration at which the two regimes of the quantile meet. (Those of the score
-            meet at 1.)
-        noise: Largest |eps|.
-        mass: Largest m; at eps = noise, m is at most 2 - log(Phi(-noise) / seam).
-        z: Largest z of `MASS`.
-        x: Least and greatest log(z / a) of `SCORE`.
-        tolerance: Bound on the absolute error of R and w M, which is the relative error of z. The
-            bound on S and T, which the tails of P and Q multiply, is a sixteenth of it.
-        grid: Chebyshev nodes per side.
+      dtype: the floating-point type whose arithmetic the coefficients are for.
+      seam: the concentration at which the two regimes of the quantile meet. (Those of the score
+        meet at 1.)
+      noise: largest |eps|.
+      mass: largest m; at eps = noise, m is at most 2 - log(Phi(-noise) / seam).
+      z: largest z of `MASS`.
+      x: least and greatest log(z / a) of `SCORE`.
+      tolerance: bound on the absolute error of R and w M, which is the relative error of z. The
+        bound on S and T, which the tails of P and Q multiply, is a sixteenth of it.
+      grid: chebyshev nodes per side.
     """
 
     dtype: str

@@ -34,11 +34,11 @@ class Setting(NamedTuple):
     """What is fitted for one dtype.
 
     Attributes:
-        dtype: The floating-point type whose arithmetic the coefficients are for.
-        seam: The degrees of freedom from which `LARGE` holds.
-        noise: Largest |eps|: no probability that is a normal number of the type is further out.
-        tolerance: Bound on the absolute error of R and of g.
-        grid: Chebyshev nodes per side.
+      dtype: the floating-point type whose arithmetic the coefficients are for.
+      seam: the degrees of freedom from which `LARGE` holds.
+      noise: largest |eps|: no probability that is a normal number of the type is further out.
+      tolerance: bound on the absolute error of R and of g.
+      grid: chebyshev nodes per side.
     """
 
     dtype: str

@@ -11,10 +11,11 @@ With u = Phi(eps) = I_z(a, b) and w the larger of the concentrations, the fitted
 - `MIXED`  H in log(a B(a, b)) = log(1 + a / b) - a b H, in a / (1 + a) and b / (1 + b): w <= seam
 
 The numbers and functions of this list are those of `repara.special.beta_fit`. The other tail
-follows by exchanging a and b, u and 1 - u. For b -> infinity -log(1 - z) is a gamma variate over b. N
-contains nearly the first correction (Wise 1950, "The incomplete beta function as a contour integral
-and a quickly converging series for its inverse", Biometrika 37), and stays positive. s is the limit
-of z for small u, and z itself at b = 1. x is z also at b = 0, a -> 0, where z is close to 0 or 1.
+follows by exchanging a and b, u and 1 - u. For b -> infinity -log(1 - z) is a gamma variate over b.
+N contains nearly the first correction (Wise 1950, "The incomplete beta function as a contour
+integral and a quickly converging series for its inverse", Biometrika 37), and stays positive. s is
+the limit of z for small u, and z itself at b = 1. x is z also at b = 0, a -> 0, where z is close to
+0 or 1.
 
 V and C are functions of three variables: sums of Chebyshev polynomials up to a total degree. They
 are fitted by least squares over points that are denser at the ends, with weights that make the

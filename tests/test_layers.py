@@ -10,8 +10,8 @@ _ROOT = Path(__file__).parent.parent / "repara"
 _LAYERS = ["noise", "special", "distributions", "estimators", "objectives", "models", "training",
            "datasets", "evaluation", "plotting"]  # fmt: skip
 # Layers that stand beside the list: random bits come from a key, `apart` is for a compiler,
-# binarization and IDX parsing serve the layers after them.
-_BESIDE = {"binarization", "_apart", "_bits", "_idx", "_version"}
+# binarization serves the layers after it.
+_BESIDE = {"binarization", "_apart", "_bits", "_version"}
 _ONLY_IN = {
     "flax": "models",
     "tensorflow_datasets": "datasets",

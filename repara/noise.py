@@ -29,7 +29,16 @@ from repara._bits import bits
 Marginal = Literal["normal", "uniform"]
 Shape = Sequence[int]
 
-__all__ = ["Marginal", "Source", "antithetic", "check_key", "iid", "sobol", "stratified"]
+__all__ = [
+    "Marginal",
+    "Source",
+    "antithetic",
+    "check_key",
+    "iid",
+    "open_uniform",
+    "sobol",
+    "stratified",
+]
 
 
 class Source(Protocol):
@@ -74,7 +83,7 @@ def _describe(value: object) -> str:
     return type(value).__name__ if dtype is None else f"an array {dtype}{list(shape or ())}"
 
 
-def _open_uniform(key: jax.Array, shape: Shape, dtype: DTypeLike) -> jax.Array:
+def open_uniform(key: jax.Array, shape: Shape, dtype: DTypeLike) -> jax.Array:
     """Uniforms on the grid (k + 1/2) / 2^m: never 0 or 1, and 1 - u is exact and on the grid."""
     # m leaves one bit of the significand for the half.
     m = jnp.finfo(dtype).nmant
@@ -139,7 +148,7 @@ def iid(
     full = (*shape, *noise_shape)
     if marginal == "normal":
         return _standard_normal(key, full, dtype)
-    return _open_uniform(key, full, dtype)
+    return open_uniform(key, full, dtype)
 
 
 def antithetic(
@@ -215,7 +224,7 @@ def stratified(
     permute, jitter = jax.random.split(key)
     strata = jnp.broadcast_to(jnp.arange(n, dtype=dtype)[:, None], (n, d))
     strata = jax.random.permutation(permute, strata, axis=0, independent=True)
-    u = (strata + _open_uniform(jitter, (n, d), dtype)) / n
+    u = (strata + open_uniform(jitter, (n, d), dtype)) / n
     return _from_uniform(_inside(u), marginal).reshape(*shape, *noise_shape)
 
 
@@ -290,7 +299,7 @@ def sobol(
         points = points ^ (digit * scrambled[k][None])
     if jnp.dtype(dtype).itemsize == 8:
         # Digits past the 32nd are independent, as scrambling to infinite depth would have them.
-        low = _open_uniform(low_key, (n, d), dtype)
+        low = open_uniform(low_key, (n, d), dtype)
         u = _inside((points.astype(dtype) + low) * 2.0**-_SOBOL_BITS)
     else:
         bits = jnp.finfo(dtype).nmant

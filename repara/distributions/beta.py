@@ -17,7 +17,7 @@ from repara.special import (
 )
 from repara.special.beta import far_logit_beta_from_normal
 from repara.special.elementary import sigmoid, softplus
-from repara.special.tails import log_factorial_excess
+from repara.special.stirling import log_factorial_excess
 
 __all__ = ["Beta", "FisherSnedecor"]
 

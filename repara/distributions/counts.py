@@ -14,10 +14,11 @@ from repara.distributions.base import Shape
 from repara.distributions.bernoulli import _entropy_of, _init_probs_or_logits, _log_or_inf
 from repara.distributions.constraints import Constraint
 from repara.distributions.discrete import Discrete
-from repara.noise import _open_uniform
+from repara.noise import open_uniform
 from repara.special import log_betainc, log_gammaincc
 from repara.special.elementary import sigmoid, softplus
-from repara.special.saddle_point import deviance, entropy_of_counts, log_factorial_excess
+from repara.special.saddle_point import deviance, entropy_of_counts
+from repara.special.stirling import log_factorial_excess_of_count
 
 __all__ = ["Binomial", "Geometric", "NegativeBinomial", "Poisson"]
 
@@ -109,7 +110,11 @@ class Binomial(Discrete):
             n, rest = self.total_count, self.total_count - k
             (p, q), (log_p, log_q) = (f(self.probs, self.logits) for f in (_chances, _logs))
             log_n = jnp.log(jnp.maximum(n, 1))
-            excess = log_factorial_excess(n) - log_factorial_excess(k) - log_factorial_excess(rest)
+            excess = (
+                log_factorial_excess_of_count(n)
+                - log_factorial_excess_of_count(k)
+                - log_factorial_excess_of_count(rest)
+            )
             return excess - deviance(k, n * p, log_n + log_p) - deviance(rest, n * q, log_n + log_q)
 
         return self._supported(z, 0.0, inside)
@@ -193,7 +198,7 @@ class Poisson(Discrete):
         return self._supported(z, 0.0, self._log_prob_inside)
 
     def _log_prob_inside(self, k: jax.Array) -> jax.Array:
-        return -log_factorial_excess(k) - deviance(k, self.rate, _log_or_inf(self.rate))
+        return -log_factorial_excess_of_count(k) - deviance(k, self.rate, _log_or_inf(self.rate))
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         return _steps(x, jnp.inf, lambda k: jnp.exp(log_gammaincc(k + 1, self.rate)))
@@ -252,7 +257,7 @@ class Geometric(Discrete):
     def _draw(self, key: jax.Array, shape: Shape) -> jax.Array:
         rate = self._log_failure()
         # log(0) = -inf at p = 1 gives 0.
-        return jnp.floor(jnp.log(_open_uniform(key, shape, rate.dtype)) / rate)
+        return jnp.floor(jnp.log(open_uniform(key, shape, rate.dtype)) / rate)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
@@ -339,7 +344,11 @@ class NegativeBinomial(Discrete):
         n, total = self.total_count, self.total_count + k
         (p, q), (log_p, log_q) = (f(self.probs, self.logits) for f in (_chances, _logs))
         log_total = jnp.log(total)
-        excess = log_factorial_excess(total) - log_factorial_excess(k) - log_factorial_excess(n)
+        excess = (
+            log_factorial_excess_of_count(total)
+            - log_factorial_excess_of_count(k)
+            - log_factorial_excess_of_count(n)
+        )
         fall = deviance(k, total * p, log_total + log_p)
         return excess - jnp.log1p(k / n) - fall - deviance(n, total * q, log_total + log_q)
 

@@ -12,7 +12,8 @@ from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
 from repara.distributions.matrices import _digamma_excess
 from repara.special import log_gamma_from_normal, normal_from_beta
-from repara.special.tails import log1mexp, log_factorial_excess
+from repara.special.elementary import log1mexp
+from repara.special.stirling import log_factorial_excess
 
 __all__ = ["Dirichlet"]
 

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape, _as_shape
 from repara.distributions.constraints import Constraint
-from repara.noise import _open_uniform, check_key
+from repara.noise import check_key, open_uniform
 
 __all__ = ["DiscretizedLogistic"]
 
@@ -80,7 +80,7 @@ class DiscretizedLogistic(Distribution):
         check_key(key)
         full: Shape = _as_shape(shape) + self.batch_shape
         q = self._ready(len(full))
-        u = _open_uniform(key, full, q.scale.dtype)
+        u = open_uniform(key, full, q.scale.dtype)
         z = jnp.round(q.loc + q.scale * (jnp.log(u) - jnp.log1p(-u)))
         draw = jnp.clip(z, 0, self.num_values - 1)
         return jax.lax.stop_gradient(draw.astype(self.dtype))

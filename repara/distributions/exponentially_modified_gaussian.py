@@ -11,13 +11,13 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
 from repara.special import log_ndtr
-from repara.special.normal import mills, mills_fall
-from repara.special.tails import gauss
+from repara.special.normal import mills_ratio, minus_mills_divided_difference
+from repara.special.quadrature import gauss_legendre
 
 __all__ = ["ExponentiallyModifiedGaussian"]
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-_RULE = list(zip(*(x.tolist() for x in gauss(8)), strict=True))
+_RULE = list(zip(*(x.tolist() for x in gauss_legendre(8)), strict=True))
 
 
 class ExponentiallyModifiedGaussian(Distribution):
@@ -66,7 +66,7 @@ class ExponentiallyModifiedGaussian(Distribution):
     def _log_excess(self, t: jax.Array, k: jax.Array) -> jax.Array:
         """log(exp(k^2 / 2 - k t) Phi(t - k)), which is log(phi(t) m(k - t)), m Mills' ratio."""
         left = t < k
-        ratio = jnp.log(mills(jnp.where(left, k - t, 0.0)))
+        ratio = jnp.log(mills_ratio(jnp.where(left, k - t, 0.0)))
         right = log_ndtr(jnp.where(left, 0.0, t - k)) + jnp.where(left, 0.0, k * (0.5 * k - t))
         return jnp.where(left, ratio - 0.5 * t**2 - _HALF_LOG_2PI, right)
 
@@ -83,7 +83,7 @@ class ExponentiallyModifiedGaussian(Distribution):
         # are nearly the same, a sum of Phi(t) - Phi(t - k) and what the exponential leaves.
         left, narrow = t < 1, k < 1
         density = jnp.exp(-0.5 * jnp.where(left, t, 1.0) ** 2 - _HALF_LOG_2PI)
-        tail = density * k * mills_fall(jnp.where(left, -t, 0.0), k)
+        tail = density * k * minus_mills_divided_difference(jnp.where(left, -t, 0.0), k)
         short = jnp.where(narrow, k, 0.5)
         between = sum(
             weight * jnp.exp(-0.5 * (t - short * point) ** 2 - _HALF_LOG_2PI)

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from jax.lax import stop_gradient
 from jax.scipy.special import digamma, gammaln, polygamma
 from jax.typing import ArrayLike
 
@@ -25,9 +26,10 @@ from repara.special import (
     ndtri_exp,
     normal_from_gamma,
 )
+from repara.special.constants import SLOW_PATH_START_FLOAT32, SLOW_PATH_START_FLOAT64
 from repara.special.elementary import expm1_minus
-from repara.special.elementwise import by_dtype
-from repara.special.tails import held, last_step
+from repara.special.elementwise import select_by_dtype
+from repara.special.tail_integral import inverse_series_step
 
 __all__ = ["Chi", "Chi2", "ExpGamma", "Gamma", "InverseGamma"]
 
@@ -100,7 +102,7 @@ def _log_beyond(eps: jax.Array, a: jax.Array, folds: int = 1) -> jax.Array:
     function of z, for the same reasons.
     """
     left = eps < 0
-    edge = by_dtype(eps, 5.3, 7.8)
+    edge = select_by_dtype(eps, SLOW_PATH_START_FLOAT32, SLOW_PATH_START_FLOAT64)
     target = log_ndtr(-jnp.abs(eps)) + math.log(folds)
     # P(a, z) = z^a / Gamma(a + 1) where z is next to nothing.
     lowest = (target + gammaln(a + 1)) / a
@@ -116,15 +118,15 @@ def _log_beyond(eps: jax.Array, a: jax.Array, folds: int = 1) -> jax.Array:
         return target - log_tail, jnp.exp(log_tail - _log_density(a, y))
 
     def nearer(_: jax.Array, y: jax.Array) -> jax.Array:
-        gap, ratio = gap_and_ratio(y, held(target), held(a))
+        gap, ratio = gap_and_ratio(y, stop_gradient(target), stop_gradient(a))
         return y + jnp.where(left, gap * ratio, jnp.log1p(jnp.maximum(-gap * ratio, -0.5)))
 
-    start = log_gamma_from_normal(jnp.where(left, -edge, edge), held(a))
+    start = log_gamma_from_normal(jnp.where(left, -edge, edge), stop_gradient(a))
     y = jax.lax.fori_loop(0, 9, nearer, start)
     # A step of high order from the solution does not move it, and has its derivatives.
     gap, ratio = gap_and_ratio(y, target, a)
     slope = a * jnp.expm1(y - jnp.log(a))
-    step = last_step(gap, ratio, jnp.where(left, -slope, slope), jnp.exp(y))
+    step = inverse_series_step(gap, ratio, jnp.where(left, -slope, slope), jnp.exp(y))
     y = jnp.where(left, y - step, y + step)
     return jnp.where(tiny, lowest, y)
 

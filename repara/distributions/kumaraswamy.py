@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.location_scale import _on_unit_interval
-from repara.special.tails import log1mexp
+from repara.special.elementary import log1mexp
 
 __all__ = ["Kumaraswamy"]
 

@@ -18,7 +18,7 @@ from repara.distributions.constraints import positive_definite
 from repara.distributions.gamma import _score_of_log
 from repara.distributions.multivariate_normal import _solve
 from repara.special import log_gamma_from_normal
-from repara.special.tails import log_factorial_excess
+from repara.special.stirling import log_factorial_excess
 
 __all__: list[str] = []
 

@@ -9,7 +9,7 @@ from jax.scipy.special import ndtr
 from repara.distributions.base import Distribution
 from repara.distributions.location_scale import _on_unit_interval
 from repara.special import ndtri
-from repara.special.elementwise import by_dtype
+from repara.special.elementwise import select_by_dtype
 
 __all__ = ["OfNormal"]
 
@@ -28,7 +28,7 @@ def at_any(
     """
     if only_single and eps.dtype == jnp.float64:
         return transform(eps)
-    inside = (jnp.abs(eps) <= by_dtype(eps, 5.5, 8.0)) | ~jnp.isfinite(eps)
+    inside = (jnp.abs(eps) <= select_by_dtype(eps, 5.5, 8.0)) | ~jnp.isfinite(eps)
     near = transform(jnp.where(inside, eps, 0.0))
 
     def both() -> jax.Array:

@@ -5,18 +5,19 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from jax.lax import stop_gradient
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
-from repara.special.elementwise import by_dtype
-from repara.special.tails import gauss, held, integral
+from repara.special.elementwise import select_by_dtype
+from repara.special.quadrature import gauss_legendre, integrate
 
 __all__ = ["ProjectedNormal"]
 
 # Nodes, and the exponent at which the integrand is cut.
-_FLOAT32 = (gauss(20), 17.0)
-_FLOAT64 = (gauss(44), 36.0)
+_FLOAT32 = (gauss_legendre(20), 17.0)
+_FLOAT64 = (gauss_legendre(44), 36.0)
 
 
 class ProjectedNormal(Distribution):
@@ -79,11 +80,11 @@ class ProjectedNormal(Distribution):
 
 def _log_radial(t: jax.Array, m: int) -> jax.Array:
     """log int_0^inf r^m exp(-(r - t)^2 / 2) dr for m >= 1, by Gauss' rule around the peak."""
-    nodes, cut = by_dtype(t, _FLOAT32, _FLOAT64)
+    nodes, cut = select_by_dtype(t, _FLOAT32, _FLOAT64)
     # The peak solves m / r = r - t; of the two forms of the root the one without cancellation.
     size = jnp.sqrt(t * t + 4 * m)
     below = t < 0
-    peak = held(jnp.where(below, 2 * m / (size - jnp.minimum(t, 0.0)), 0.5 * (t + size)))
+    peak = stop_gradient(jnp.where(below, 2 * m / (size - jnp.minimum(t, 0.0)), 0.5 * (t + size)))
     # At peak (1 + x) the exponent is m (x - log(1 + x)) + (peak x)^2 / 2 below that at the peak,
     # which is more than m x^2 / (2 + 2 x) on the right and more than m x^2 / 2 on the left.
     width = math.sqrt(2 * cut) / peak
@@ -94,9 +95,11 @@ def _log_radial(t: jax.Array, m: int) -> jax.Array:
         x = x - left
         fall = m * (x - jnp.log1p(x)) + 0.5 * (peak * x) ** 2
         # -(r - t)^2 / 2 beyond its value at a held t, which alone depends on the parameter.
-        moved = (t - held(t)) * (peak * (1 + x) - held(t)) - 0.5 * (t - held(t)) ** 2
+        moved = (t - stop_gradient(t)) * (peak * (1 + x) - stop_gradient(t)) - 0.5 * (
+            t - stop_gradient(t)
+        ) ** 2
         return jnp.exp(moved - fall)
 
-    total = integral(nodes, integrand, left + right)
-    top = m * jnp.log(peak) - 0.5 * (peak - held(t)) ** 2 + jnp.log(peak)
+    total = integrate(nodes, integrand, left + right)
+    top = m * jnp.log(peak) - 0.5 * (peak - stop_gradient(t)) ** 2 + jnp.log(peak)
     return top + jnp.log(total)

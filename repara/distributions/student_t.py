@@ -15,7 +15,7 @@ from repara.distributions.gamma import _log_half_step
 from repara.distributions.location_scale import _on_unit_interval
 from repara.distributions.of_normal import OfNormal
 from repara.special import ndtri, normal_from_student_t, student_t_from_normal
-from repara.special.tails import log_factorial_excess
+from repara.special.stirling import log_factorial_excess
 
 __all__ = ["HalfStudentT", "StudentT"]
 

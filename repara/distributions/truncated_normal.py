@@ -11,20 +11,20 @@ from repara.distributions import constraints
 from repara.distributions.constraints import Constraint
 from repara.distributions.of_normal import OfNormal
 from repara.special import log_ndtr, ndtri, truncated_normal_from_normal
-from repara.special.normal import mills
-from repara.special.tails import gauss
-from repara.special.truncated_normal import _parts
+from repara.special.normal import mills_ratio
+from repara.special.quadrature import gauss_legendre
+from repara.special.truncated_normal import minus_log_tail_ratio
 
 __all__ = ["TruncatedNormal"]
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 # To rounding for integrands that fall by exp(-40), as a normal or an exponential one.
-_RULE = gauss(40)
+_RULE = gauss_legendre(40)
 
 
 def _drop(a: jax.Array, b: jax.Array) -> jax.Array:
     """log(Phi(-a) / Phi(-b)) for 0 <= a < b, without cancellation."""
-    return _parts(jnp.zeros_like(a + b), a, b)[2]
+    return minus_log_tail_ratio(a, b)
 
 
 def _log_mass(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -124,7 +124,7 @@ class TruncatedNormal(OfNormal):
         log_mass = _log_mass(jnp.where(tail, -1.0, low), jnp.where(tail, 1.0, high))
         # With a >= 0 the end nearest to loc and m Mills' ratio, the mass is m(a) phi(a) times
         # 1 - Phi(-b) / Phi(-a), and phi(a) goes into the exponent, where it is large.
-        in_tail = -jnp.log(mills(near)) - jnp.log(-jnp.expm1(-_drop(near, far)))
+        in_tail = -jnp.log(mills_ratio(near)) - jnp.log(-jnp.expm1(-_drop(near, far)))
         constant = jnp.where(tail, in_tail, -log_mass - _HALF_LOG_2PI) - jnp.log(self.scale)
 
         def inside(z: jax.Array) -> jax.Array:

@@ -9,9 +9,9 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from repara.special.elementwise import as_floats, by_dtype, pointwise
+from repara.special.elementwise import as_floats, select_by_dtype, with_forward_derivatives
 from repara.special.polynomial import horner
-from repara.special.tails import Rule, integral
+from repara.special.quadrature import Rule, integrate
 
 
 def log_k1e(x: ArrayLike) -> Array:
@@ -57,12 +57,12 @@ _I1 = [1 / (math.factorial(k) * math.factorial(k + 1)) for k in range(10)]
 _SUM = [c * (_PSI[k] + _PSI[k + 1]) for k, c in enumerate(_I1)]
 
 
-@pointwise
+@with_forward_derivatives
 def _log_k1e(x: Array) -> Array:
     near = x < 1
     small, large = jnp.where(near & (x > 0), x, 0.5), jnp.where(near | ~(x < jnp.inf), 1.0, x)
     half = 0.5 * small
-    w, terms = half * half, by_dtype(x, 6, 10)
+    w, terms = half * half, select_by_dtype(x, 6, 10)
     series = 1 + small * half * (
         jnp.log(half) * horner(_I1[:terms], w) - 0.5 * horner(_SUM[:terms], w)
     )
@@ -72,7 +72,7 @@ def _log_k1e(x: Array) -> Array:
         ratio = square / large
         return jnp.exp(-square) * (1 + ratio) / jnp.sqrt(1 + 0.5 * ratio)
 
-    far = integral(by_dtype(x, _FLOAT32, _FLOAT64), integrand, jnp.ones_like(large))
+    far = integrate(select_by_dtype(x, _FLOAT32, _FLOAT64), integrand, jnp.ones_like(large))
     outer = jnp.log(far) + 0.5 * (math.log(2) - jnp.log(jnp.where(x < jnp.inf, large, x)))
     value = jnp.where(near, jnp.log(series) - jnp.log(small) + small, outer)
     return jnp.where(x > 0, value, jnp.where(x == 0, jnp.inf, jnp.nan))

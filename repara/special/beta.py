@@ -7,7 +7,7 @@ one y, a, b become -y, b, a. What is left of the density after a step t is
 
     h(y + t) - h(y) = a t - (a + b) log(1 + z (e^t - 1)),
 
-and the tail ratio R of `repara.special.tails` obeys R(a, b) = (1 + (a + b) (1 - z) R(a, b + 1)) / b
+and the tail ratio R of `repara.special.tail_integral` obeys R(a, b) = (1 + (a + b) (1 - z) R(a, b + 1)) / b
 (DLMF 8.17.20 in other letters), all terms of which are positive. Four such steps leave a density
 that has no long flat piece for any a and b, and for which a few nodes suffice.
 """
@@ -22,37 +22,38 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.lax import stop_gradient
 from jax.typing import ArrayLike
 
 from repara.special import beta_by_fit
-from repara.special.elementary import log1p, sigmoid
-from repara.special.elementwise import as_floats, by_dtype, isolated, pointwise
-from repara.special.normal import _log_ndtr, _ndtri_exp
-from repara.special.tails import (
-    Rule,
-    cumulant,
-    gauss,
+from repara.special.autodiff import zero_with_derivative
+from repara.special.elementary import log1mexp, log1p, sigmoid
+from repara.special.elementwise import (
+    as_floats,
+    isolated,
+    select_by_dtype,
+    with_forward_derivatives,
+)
+from repara.special.normal import log_ndtr, ndtri_exp
+from repara.special.quadrature import Rule, gauss_legendre, integrate
+from repara.special.stirling import log_factorial_excess
+from repara.special.tail_integral import (
+    LARGEST_EXPONENT,
+    bernoulli_cumulant,
     gaussian_tail_ratio,
-    held,
-    integral,
-    last_step,
-    log1mexp,
-    log_factorial_excess,
-    primitive,
-    rough_step,
+    halley_step,
+    inverse_series_step,
 )
 
 RAISED = 4
 # Less at a time than elsewhere: some 80 arrays are made on the way.
-_in_blocks = functools.partial(pointwise, block=320_000)
+_in_blocks = functools.partial(with_forward_derivatives, block=320_000)
 
 # Nodes, and the exponent at which the integrand is cut. Worst relative errors of R for
 # concentrations of 1e-2 to 1e5: 1.4e-6, 2e-11, 5e-8, of which y has R times as much.
-_FLOAT32 = (gauss(9), 16.0)
-_FLOAT64 = (gauss(22), 36.0)
-_ROUGH = (gauss(12), 20.0)
-# e^60 is far beyond the reciprocal of any probability and of rounding; e^89 overflows float32.
-_FAR = 60.0
+_FLOAT32 = (gauss_legendre(9), 16.0)
+_FLOAT64 = (gauss_legendre(22), 36.0)
+_ROUGH = (gauss_legendre(12), 20.0)
 
 
 def logit_beta_from_normal(
@@ -207,8 +208,8 @@ class _Tail:
     def __init__(self, a: Array, b: Array, constants: Array, u: Array) -> None:
         self.a, self.b, self.n = a, b, a + b
         self.constants = constants
-        self.u = u = held(u)
-        p, q = held(a / self.n), held(b / self.n)
+        self.u = u = stop_gradient(u)
+        p, q = stop_gradient(a / self.n), stop_gradient(b / self.n)
         # z = p e^u / (q + p e^u), from the exponential that does not overflow
         right = u > 0
         small, fallen = jnp.exp(-jnp.abs(u)), -jnp.expm1(-jnp.abs(u))
@@ -221,13 +222,13 @@ class _Tail:
         missing = other * fallen
         near = missing < 0.5
         less = jnp.where(near, log1p(-jnp.where(near, missing, 0)), jnp.log(whole))
-        least = math.exp(-_FAR)
+        least = math.exp(-LARGEST_EXPONENT)
         more = log1p(this * fallen / jnp.maximum(small, least))
-        more = more + jnp.maximum(jnp.abs(u) - _FAR, 0)
+        more = more + jnp.maximum(jnp.abs(u) - LARGEST_EXPONENT, 0)
         self.moved = jnp.where(right, less, more), jnp.where(right, more, less)
         # -h' = (a + b) z - a, from u: near the centre the two terms are nearly the same
-        slope = held(b) * p * jnp.where(right, fallen, -fallen) * below
-        self.slope = slope - primitive(a, self.q) + primitive(b, self.z)
+        slope = stop_gradient(b) * p * jnp.where(right, fallen, -fallen) * below
+        self.slope = slope - zero_with_derivative(a, self.q) + zero_with_derivative(b, self.z)
         self.curvature = self.n * self.z * self.q
 
     def log_density_over_b(self) -> Array:
@@ -236,30 +237,39 @@ class _Tail:
         share = jnp.where(a < b, jnp.log(a / n), log1p(-b / n))
         # a log sigmoid(y) + b log sigmoid(-y) is n K(u) below its value at the centre. At fixed y
         # its derivatives in a and b are the two logarithms, against those at the centre.
-        by_a = self.moved[0] + (primitive(a, b / (a * n)) - primitive(b, 1 / n))
-        by_b = self.moved[1] + (primitive(b, a / (b * n)) - primitive(a, 1 / n))
-        moved = primitive(a, by_a) + primitive(b, by_b)
-        return self.constants + share - held(n * cumulant(a / n, b / n, self.u)) - moved
+        by_a = self.moved[0] + (
+            zero_with_derivative(a, b / (a * n)) - zero_with_derivative(b, 1 / n)
+        )
+        by_b = self.moved[1] + (
+            zero_with_derivative(b, a / (b * n)) - zero_with_derivative(a, 1 / n)
+        )
+        moved = zero_with_derivative(a, by_a) + zero_with_derivative(b, by_b)
+        return (
+            self.constants
+            + share
+            - stop_gradient(n * bernoulli_cumulant(a / n, b / n, self.u))
+            - moved
+        )
 
     def exact(self, rule: tuple[Rule, float]) -> tuple[Array, Array]:
         """R and log(b R)."""
         nodes, cut = rule
-        slope = held(self.slope + RAISED * self.z)
-        fixed = (self.z, self.q, slope, held(self.n + RAISED), self._end(slope, cut))
+        slope = stop_gradient(self.slope + RAISED * self.z)
+        fixed = (self.z, self.q, slope, stop_gradient(self.n + RAISED), self._end(slope, cut))
         return self._lowered(_raised(nodes, fixed, self.a, self.b))
 
     def _end(self, slope: Array, cut: float) -> Array:
         """Where the raised density has fallen by exp(-cut)."""
-        z, q, n = self.z, self.q, held(self.n + RAISED)
+        z, q, n = self.z, self.q, stop_gradient(self.n + RAISED)
         end = 2 * cut / (slope + jnp.sqrt(slope * slope + 2 * cut * (n * z * q)))
         # where its asymptote, (b + 4) t + n log z, has: beyond
-        bound = (cut - n * jnp.log(z)) / held(self.b + RAISED)
+        bound = (cut - n * jnp.log(z)) / stop_gradient(self.b + RAISED)
         end = jnp.minimum(end, bound)
         for _ in range(3):
             # a rough value will do
-            growth = jnp.exp(jnp.minimum(end, _FAR))
+            growth = jnp.exp(jnp.minimum(end, LARGEST_EXPONENT))
             weight = q + z * growth
-            log_weight = jnp.log(weight) + jnp.maximum(end - _FAR, 0.0)
+            log_weight = jnp.log(weight) + jnp.maximum(end - LARGEST_EXPONENT, 0.0)
             fall = slope * end + jnp.maximum(n * (log_weight - z * end), 0.0)
             rise = slope + n * (z * q) * (growth - 1) / weight
             # Newton's step for log fall as a function of log t, the logarithm and the exponential
@@ -268,7 +278,7 @@ class _Tail:
             step = fall / (end * rise) * (3 * (x - 1) * (x + 1) / (1 + x * (4 + x)))
             half = 0.5 * jnp.clip(step, -1.2, 1.5)
             end = jnp.minimum(end * (1 - half) / (1 + half), bound)
-        return held(end)
+        return stop_gradient(end)
 
     def _lowered(self, ratio: Array) -> tuple[Array, Array]:
         for k in range(RAISED - 1, 0, -1):
@@ -285,13 +295,13 @@ def _raised_moments(nodes: Rule, fixed: _Fixed, a: Array, b: Array) -> tuple[Arr
     z, q, slope, n, end = fixed
 
     def integrands(t: Array) -> tuple[Array, Array, Array]:
-        bent = cumulant(z, q, t)
+        bent = bernoulli_cumulant(z, q, t)
         by_a, by_b = bent - q * t, bent + z * t
-        moved = primitive(a, by_a) + primitive(b, by_b)
+        moved = zero_with_derivative(a, by_a) + zero_with_derivative(b, by_b)
         left = jnp.exp(-(slope * t + n * bent + moved))
         return left, left * by_a, left * by_b
 
-    return integral(nodes, integrands, end)
+    return integrate(nodes, integrands, end)
 
 
 # With its derivatives by hand: those of the loop in two directions would be made twice in part.
@@ -331,15 +341,17 @@ def _found_jvp(
 def _solved(eps: Array, a: Array, b: Array) -> Array:
     """y, for valid arguments."""
     # Apart, as several arrays leave what follows and each would be made with a start of its own.
-    u, sign, constants = isolated(_begun, held(eps), held(a), held(b))
+    u, sign, constants = isolated(_begun, stop_gradient(eps), stop_gradient(a), stop_gradient(b))
     constants = _found(constants, a, b)
     right = sign > 0
     a, b = jnp.where(right, a, b), jnp.where(right, b, a)
-    log_size = _log_ndtr(jnp.where(right, -eps, eps))
+    log_size = log_ndtr(jnp.where(right, -eps, eps))
     tail = _Tail(a, b, constants, u)
-    ratio, log_ratio = tail.exact(by_dtype(u, _FLOAT32, _FLOAT64))
+    ratio, log_ratio = tail.exact(select_by_dtype(u, _FLOAT32, _FLOAT64))
     gap = log_size - (tail.log_density_over_b() + log_ratio)
-    y = held(jnp.log(a) - jnp.log(b) + u) + last_step(gap, ratio, tail.slope, tail.curvature)
+    y = stop_gradient(jnp.log(a) - jnp.log(b) + u) + inverse_series_step(
+        gap, ratio, tail.slope, tail.curvature
+    )
     # Not found: out of the range that the start is made for.
     y = jnp.where(jnp.abs(gap) < 0.1, y, jnp.nan)
     return jnp.where(right, y, -y)
@@ -360,8 +372,8 @@ def _rough(a: Array, b: Array, constants: Array, u: Array) -> _Rough:
     """By a normal approximation of the raised density."""
     n = a + b
     p, q = a / n, b / n
-    far = jnp.maximum(u - _FAR, 0.0)
-    growth = jnp.exp(jnp.clip(u, -by_dtype(u, 80.0, 600.0), _FAR))
+    far = jnp.maximum(u - LARGEST_EXPONENT, 0.0)
+    growth = jnp.exp(jnp.clip(u, -select_by_dtype(u, 80.0, 600.0), LARGEST_EXPONENT))
     # As in `cumulant`, from the smaller of p and q, with which the terms cancel to half at worst.
     flip = p > q
     share, t = jnp.where(flip, q, p), jnp.where(flip, -u, u)
@@ -395,11 +407,11 @@ def _begun(eps: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
     # Between that mode and the one with a and b raised by 1: chosen by the errors on both sides.
     first = _rough(a, b, constants, jnp.log((1 + 0.25 / a) / (1 + 1 / b)))
     log_upper = jnp.minimum(first.log_tail, -1e-6)
-    log_size = _log_ndtr(-jnp.abs(eps))
+    log_size = log_ndtr(-jnp.abs(eps))
     short = log_upper > log_size
     # The same point as one of the left tail, which is what the right one leaves.
     log_lower = _rough_log1mexp(log_upper)
-    ratio_below = first.ratio * jnp.exp(jnp.minimum(log_lower - log_upper, _FAR))
+    ratio_below = first.ratio * jnp.exp(jnp.minimum(log_lower - log_upper, LARGEST_EXPONENT))
     log_size = jnp.where(short, log_size, log1p(-jnp.exp(log_size)))
     other = _Rough(
         -_rough_log1mexp(-first.m), first.rest, first.z, -first.slope, ratio_below, log_lower
@@ -416,7 +428,7 @@ def _begun(eps: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
         tail = _Tail(a, b, constants, u)
         ratio, log_ratio = tail.exact(_ROUGH)
         gap = log_size - (tail.log_density_over_b() + log_ratio)
-        u = u + last_step(gap, ratio, tail.slope, tail.curvature)
+        u = u + inverse_series_step(gap, ratio, tail.slope, tail.curvature)
     return u, jnp.where(short == positive, 1.0, -1.0).astype(u.dtype), constants
 
 
@@ -426,7 +438,7 @@ def _nearer(tail: _Rough, log_size: Array) -> Array:
     In m = -log(1 - z), dm/dy = z, as the far tail is exponential in it.
     """
     gap = log_size - tail.log_tail
-    step = rough_step(gap, tail.ratio * tail.z, (tail.slope + tail.rest) / tail.z)
+    step = halley_step(gap, tail.ratio * tail.z, (tail.slope + tail.rest) / tail.z)
     m = jnp.maximum(tail.m + step, 0.1 * tail.m)
     return m + _rough_log1mexp(-m)
 
@@ -456,12 +468,12 @@ def _by(solve: Callable[[Array, Array, Array], Array], eps: Array, a: Array, b: 
     return jnp.where(valid, y, jnp.nan)
 
 
-_by_fit = pointwise(functools.partial(_by, beta_by_fit.logit_quantile))
+_by_fit = with_forward_derivatives(functools.partial(_by, beta_by_fit.logit_quantile))
 _by_integral = _in_blocks(functools.partial(_by, _solved))
 
 
 def _logit_quantile(eps: Array, a: Array, b: Array) -> Array:
-    return by_dtype(eps, _by_fit, _by_integral)(eps, a, b)
+    return select_by_dtype(eps, _by_fit, _by_integral)(eps, a, b)
 
 
 # The sigmoid outside of what is computed beside the slopes: there it would be made in their loop.
@@ -475,12 +487,12 @@ def _log_tails(y: Array, a: Array, b: Array) -> tuple[Array, Array]:
     u = y - (jnp.log(a) - jnp.log(b))
     # The tail on the side of y that does not hold the mode of the raised density.
     right = y > jnp.log((a + 1) / (b + 1))
-    u = held(jnp.where(right, u, -u))
+    u = stop_gradient(jnp.where(right, u, -u))
     tail = _Tail(jnp.where(right, a, b), jnp.where(right, b, a), _constants(a, b), u)
-    ratio, log_ratio = tail.exact(by_dtype(y, _FLOAT32, _FLOAT64))
+    ratio, log_ratio = tail.exact(select_by_dtype(y, _FLOAT32, _FLOAT64))
     size = tail.log_density_over_b() + log_ratio
     # From the fixed point of the tail to y itself: d log Q / dy = -1 / R, to the third order.
-    move = jnp.where(right, y, -y) - held(jnp.where(right, y, -y))
+    move = jnp.where(right, y, -y) - stop_gradient(jnp.where(right, y, -y))
     rate = 1 / ratio
     bend = (tail.slope * ratio - 1) * rate * rate
     size = size - move * (rate - 0.5 * move * bend)
@@ -506,6 +518,6 @@ def _score(y: Array, a: Array, b: Array) -> Array:
     valid, safe, a, b = _guarded(*jnp.broadcast_arrays(y, a, b))
     lower, upper = _log_tails(safe, a, b)
     left = lower < upper
-    score = _ndtri_exp(jnp.where(left, lower, upper))
+    score = ndtri_exp(jnp.where(left, lower, upper))
     score = jnp.where(left, score, -score)
     return jnp.where(valid, jnp.where(jnp.abs(y) < jnp.inf, score, y), jnp.nan)

@@ -5,11 +5,18 @@ import math
 import jax
 import jax.numpy as jnp
 
+from repara.special.constants import (
+    ATANH_SERIES,
+    BERNOULLI_NUMBERS,
+    EXPM1_MINUS_SERIES,
+    EXPM1_SERIES,
+)
 from repara.special.polynomial import horner
 
 __all__ = [
     "expm1_minus",
     "expm1_over",
+    "log1mexp",
     "log1p",
     "log1p_over",
     "log_sinh_over",
@@ -19,15 +26,9 @@ __all__ = [
 ]
 
 
-# Each series is used for |x| < 1/2 and cut where the next term is below 2^-53 of the first there.
-_EXPM1_MINUS = [1 / math.factorial(n + 2) for n in range(13)]
-_EXPM1 = [1 / math.factorial(n + 1) for n in range(14)]
-_ATANH = [1 / (2 * n + 1) for n in range(17)]
 # log(sinh(x) / x) = sum_n 4^n B_2n x^2n / (2n (2n)!), DLMF 4.19.7 at an imaginary argument.
-_BERNOULLI = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510,
-              43867 / 798, -174611 / 330, 854513 / 138]  # fmt: skip
 _LOG_SINH = [0.0] + [
-    4**n * b / (2 * n * math.factorial(2 * n)) for n, b in enumerate(_BERNOULLI, start=1)
+    4**n * b / (2 * n * math.factorial(2 * n)) for n, b in enumerate(BERNOULLI_NUMBERS, start=1)
 ]
 
 
@@ -46,7 +47,7 @@ def expm1_minus(x: jax.Array) -> jax.Array:
     """
     near = jnp.abs(x) < 0.5
     small = jnp.where(near, x, 0)
-    return jnp.where(near, small**2 * horner(_EXPM1_MINUS, small), jnp.expm1(x) - x)
+    return jnp.where(near, small**2 * horner(EXPM1_MINUS_SERIES, small), jnp.expm1(x) - x)
 
 
 def expm1_over(x: jax.Array) -> jax.Array:
@@ -64,7 +65,7 @@ def expm1_over(x: jax.Array) -> jax.Array:
     """
     near = jnp.abs(x) < 0.5
     small, large = jnp.where(near, x, 0), jnp.where(near, 1, x)
-    return jnp.where(near, horner(_EXPM1, small), jnp.expm1(large) / large)
+    return jnp.where(near, horner(EXPM1_SERIES, small), jnp.expm1(large) / large)
 
 
 @jax.custom_jvp
@@ -92,7 +93,7 @@ def log1p(x: jax.Array) -> jax.Array:
     # Cut where the next term is below a quarter of the rounding error: 7^-8 / 9 and 7^-18 / 19.
     terms = 4 if jnp.finfo(x.dtype).bits <= 32 else 9
     s = small / (2 + small)
-    return jnp.where(near, 2 * s * horner(_ATANH[:terms], s * s), jnp.log(1 + x))
+    return jnp.where(near, 2 * s * horner(ATANH_SERIES[:terms], s * s), jnp.log(1 + x))
 
 
 @log1p.defjvp
@@ -120,7 +121,7 @@ def log1p_over(x: jax.Array) -> jax.Array:
     small, large = jnp.where(near, x, 0), jnp.where(near, 1, x)
     # log1p(x) = 2 atanh(s), s = x / (2 + x): |s| <= 1/3 and the series runs in s^2.
     s = small / (2 + small)
-    return jnp.where(near, 2 / (2 + small) * horner(_ATANH, s * s), jnp.log1p(large) / large)
+    return jnp.where(near, 2 / (2 + small) * horner(ATANH_SERIES, s * s), jnp.log1p(large) / large)
 
 
 def log_sinh_over(x: jax.Array) -> jax.Array:
@@ -141,6 +142,30 @@ def log_sinh_over(x: jax.Array) -> jax.Array:
     small, large = jnp.where(near, x, 0), jnp.abs(jnp.where(near, 1, x))
     far = large + jnp.log1p(-jnp.exp(-2 * large)) - jnp.log(2 * large)
     return jnp.where(near, horner(_LOG_SINH, small * small), far)
+
+
+def log1mexp(x: jax.Array) -> jax.Array:
+    """Computes log(1 - e^x) for negative x without cancellation.
+
+    Args:
+      x: negative numbers.
+
+    Returns:
+      The logarithm, like x; -inf at 0.
+
+    References:
+      Maechler (2012), "Accurately computing log(1 - exp(-|a|))".
+
+    Example:
+      >>> round(float(log1mexp(jnp.float32(-1e-10))), 3)  # log(1e-10)
+      -23.026
+    """
+    near = x > -math.log(2)
+    return jnp.where(
+        near,
+        jnp.log(-jnp.expm1(jnp.where(near, x, -1.0))),
+        log1p(-jnp.exp(jnp.where(near, -1.0, x))),
+    )
 
 
 @jax.custom_jvp
@@ -166,7 +191,7 @@ def softplus(x: jax.Array) -> jax.Array:
     u = jnp.exp(-jnp.abs(x))
     s = u / (2 + u)
     # Not 2 s times the series: s underflows before u does.
-    return jnp.maximum(x, 0) + u * (2 / (2 + u) * horner(_ATANH[:terms], s * s))
+    return jnp.maximum(x, 0) + u * (2 / (2 + u) * horner(ATANH_SERIES[:terms], s * s))
 
 
 @softplus.defjvp

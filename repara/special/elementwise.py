@@ -85,7 +85,9 @@ def is_zero(tangent: Tangent) -> bool:
     return isinstance(tangent, SymbolicZero)
 
 
-def pointwise(f: Callable[..., Array], *, block: int | None = BLOCK) -> Callable[..., Array]:
+def with_forward_derivatives(
+    f: Callable[..., Array], *, block: int | None = BLOCK
+) -> Callable[..., Array]:
     """Makes the derivatives of an elementwise function coefficients computed beside its value.
 
     The tangent is sum_i df/dx_i x_dot_i with df/dx_i from one forward pass through `f`; so backward
@@ -296,6 +298,6 @@ def _sharded(x: Array) -> bool:
     return any(axis is not None for axis in jax.typeof(x).sharding.spec)
 
 
-def by_dtype(x: Array, single: T, double: T) -> T:
+def select_by_dtype(x: Array, single: T, double: T) -> T:
     """`single` for a float32 x, `double` for a float64 one."""
     return single if x.dtype == jnp.float32 else double

@@ -16,13 +16,13 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from repara.special.coefficients import gamma as fitted
-from repara.special.elementwise import as_floats, by_dtype, pointwise
-from repara.special.normal import _log_ndtr, _ndtri_exp
+from repara.special.elementary import log1mexp
+from repara.special.elementwise import as_floats, select_by_dtype, with_forward_derivatives
+from repara.special.normal import log_ndtr, ndtri_exp
 from repara.special.polynomial import Rows, horner, horner_rows
-from repara.special.tails import log1mexp
 
 # Few loops leave little on the way: a million elements take no longer than in blocks.
-_at_once = functools.partial(pointwise, block=None)
+_at_once = functools.partial(with_forward_derivatives, block=None)
 
 
 def gamma_from_normal(eps: ArrayLike, concentration: ArrayLike) -> Array:
@@ -172,7 +172,7 @@ def _minus_log_ndtr(eps: Array) -> Array:
 
 def minus_log_tails(eps: Array) -> tuple[Array, Array]:
     """-log Phi(eps) and -log Phi(-eps) in the fitted range: one exponential, no logarithm."""
-    left, right, least = by_dtype(
+    left, right, least = select_by_dtype(
         eps,
         (fitted.LEFT_FLOAT32, fitted.RIGHT_FLOAT32, fitted.S_FLOAT32),
         (fitted.LEFT_FLOAT64, fitted.RIGHT_FLOAT64, fitted.S_FLOAT64),
@@ -189,7 +189,7 @@ def _mass(x: Array) -> Array:
     """M = -log(1 - e^-x), x > 0, with one exponential and one logarithm."""
     _, y, v = _odds(x)
     u = v / (2 - v)
-    series = u * horner(by_dtype(x, fitted.LOG1P_FLOAT32, fitted.LOG1P_FLOAT64), u * u)
+    series = u * horner(select_by_dtype(x, fitted.LOG1P_FLOAT32, fitted.LOG1P_FLOAT64), u * u)
     return jnp.where(x < math.log(2), -jnp.log(y), series)
 
 
@@ -198,7 +198,7 @@ def _odds(x: Array) -> tuple[Array, Array, Array]:
     near = x < math.log(2)
     v = jnp.exp(-x)
     small = jnp.where(near, x, 0.5)
-    series = small * horner(by_dtype(x, fitted.EXPM1_FLOAT32, fitted.EXPM1_FLOAT64), small)
+    series = small * horner(select_by_dtype(x, fitted.EXPM1_FLOAT32, fitted.EXPM1_FLOAT64), small)
     y = jnp.where(near, series, 1 - v)
     return v / y, y, jnp.where(near, 0.5, v)
 
@@ -212,10 +212,10 @@ def _small(eps: Array, a: Array) -> tuple[Array, Array, Array]:
     """X = -log(Phi(eps)) / a, m = -log(1 - e^-x) and R with z = m e^R, for a <= seam."""
     x = _minus_log_ndtr(eps) / a
     m = _mass(x)
-    rows = by_dtype(a, fitted.SMALL_FLOAT32, fitted.SMALL_FLOAT64)
-    tau = 2 / by_dtype(a, fitted.TAU_FLOAT32, fitted.TAU_FLOAT64) * (m / (m + 8)) - 1
+    rows = select_by_dtype(a, fitted.SMALL_FLOAT32, fitted.SMALL_FLOAT64)
+    tau = 2 / select_by_dtype(a, fitted.TAU_FLOAT32, fitted.TAU_FLOAT64) * (m / (m + 8)) - 1
     # log(1 + a), not log1p(a): only the absolute error counts
-    b = 2 / by_dtype(a, fitted.B_FLOAT32, fitted.B_FLOAT64) * jnp.log(1 + a) - 1
+    b = 2 / select_by_dtype(a, fitted.B_FLOAT32, fitted.B_FLOAT64) * jnp.log(1 + a) - 1
     return x, m, horner_rows(rows, tau, b)
 
 
@@ -224,12 +224,12 @@ def _large(eps: Array, a: Array) -> Array:
 
     Only the few outer steps depend on the concentration; its derivative costs next to nothing.
     """
-    even, odd = by_dtype(
+    even, odd = select_by_dtype(
         a,
         (fitted.LARGE_EVEN_FLOAT32, fitted.LARGE_ODD_FLOAT32),
         (fitted.LARGE_EVEN_FLOAT64, fitted.LARGE_ODD_FLOAT64),
     )
-    scaled = eps / by_dtype(a, fitted.NOISE_FLOAT32, fitted.NOISE_FLOAT64)
+    scaled = eps / select_by_dtype(a, fitted.NOISE_FLOAT32, fitted.NOISE_FLOAT64)
     square, w = scaled * scaled, 1 / a
     root = jnp.sqrt(w)
     return root * eps + w * (_outer(even, w, square) + scaled * root * _outer(odd, w, square))
@@ -244,8 +244,8 @@ def _outer(rows: Rows, w: Array, square: Array) -> Array:
 
 def _regimes(eps: Array, a: Array) -> tuple[Array, Array, Array, Array, Array]:
     """Which regime, whether in range, and arguments that are safe in each of the two regimes."""
-    seam = by_dtype(a, fitted.SEAM_FLOAT32, fitted.SEAM_FLOAT64)
-    bound = by_dtype(a, fitted.NOISE_FLOAT32, fitted.NOISE_FLOAT64)
+    seam = select_by_dtype(a, fitted.SEAM_FLOAT32, fitted.SEAM_FLOAT64)
+    bound = select_by_dtype(a, fitted.NOISE_FLOAT32, fitted.NOISE_FLOAT64)
     is_small = a <= seam
     valid = (a > 0) & (eps <= bound) & (eps >= -bound)
     return (
@@ -285,7 +285,7 @@ def _logs(eps: Array, a: Array) -> tuple[Array, Array, tuple[Array, ...]]:
     _, _, safe, a_small, a_large = regimes
     x, m, r = _small(safe, a_small)
     # m is e^-x (1 + e^-x / 2 + ...): to the last digit e^-x here, long before it underflows.
-    tiny = x > by_dtype(a, 20.0, 40.0)
+    tiny = x > select_by_dtype(a, 20.0, 40.0)
     log_m = jnp.where(tiny, -x, jnp.log(jnp.where(tiny, 1.0, m)))
     return log_m + r, _large(safe, a_large), regimes
 
@@ -304,20 +304,20 @@ def _log_kernel(a: Array, z: Array) -> Array:
 
 def _central_score(a: Array, z: Array) -> Array:
     """Eps for a >= 1 and log(z / a) within the fitted range: Temme's eta and its correction."""
-    low, high = by_dtype(a, fitted.X_FLOAT32, fitted.X_FLOAT64)
+    low, high = select_by_dtype(a, fitted.X_FLOAT32, fitted.X_FLOAT64)
     ratio = (z - a) / a  # exact near z = a, where the score is a difference
     x = jnp.log1p(ratio)
     s = (2 * x - (low + high)) / (high - low)
     w = 1 / a
-    eta = x * horner(by_dtype(a, fitted.ETA_FLOAT32, fitted.ETA_FLOAT64), s)
-    rows = by_dtype(a, fitted.SCORE_FLOAT32, fitted.SCORE_FLOAT64)
+    eta = x * horner(select_by_dtype(a, fitted.ETA_FLOAT32, fitted.ETA_FLOAT64), s)
+    rows = select_by_dtype(a, fitted.SCORE_FLOAT32, fitted.SCORE_FLOAT64)
     return jnp.sqrt(a) * (eta + w * horner_rows(rows, s, (2 / fitted.OVERLAP_FLOAT64) * w - 1))
 
 
 def _small_log_lower(a: Array, z: Array) -> Array:
     """Log P for a <= 1 and z up to 12: a log(1 - e^-m), m = z e^-S."""
-    rows = by_dtype(a, fitted.MASS_FLOAT32, fitted.MASS_FLOAT64)
-    top = by_dtype(a, fitted.Z_FLOAT32, fitted.Z_FLOAT64)
+    rows = select_by_dtype(a, fitted.MASS_FLOAT32, fitted.MASS_FLOAT64)
+    top = select_by_dtype(a, fitted.Z_FLOAT32, fitted.Z_FLOAT64)
     t = (2 * (top + 8) / top) * (z / (z + 8)) - 1
     m = z * jnp.exp(
         -horner_rows(rows, t, (2 / math.log1p(fitted.OVERLAP_FLOAT64)) * jnp.log(1 + a) - 1)
@@ -328,7 +328,7 @@ def _small_log_lower(a: Array, z: Array) -> Array:
 def _left_log_lower(a: Array, z: Array) -> Array:
     """Log P for z <= a e^-3 by the power series, DLMF 8.7.1, each term 1/20 of the last."""
     total = term = jnp.ones_like(z)
-    for n in range(1, by_dtype(a, 7, 14)):
+    for n in range(1, select_by_dtype(a, 7, 14)):
         term = term * (z / (a + n))
         total = total + term
     return _log_kernel(a, z) + jnp.log(total)
@@ -337,7 +337,7 @@ def _left_log_lower(a: Array, z: Array) -> Array:
 def _right_log_upper(a: Array, z: Array) -> Array:
     """Log Q for z >= 12 max(a, 1) by the continued fraction DLMF 8.9.2, from its tail."""
     f = jnp.zeros_like(z)
-    for n in range(by_dtype(a, 8, 20), 0, -1):
+    for n in range(select_by_dtype(a, 8, 20), 0, -1):
         f = n * (a - n) / (z + (2 * n + 1) - a + f)
     return _log_kernel(a, z) + jnp.log(a) - jnp.log(z + 1 - a + f)
 
@@ -367,12 +367,12 @@ def _assemble(
     lower = jnp.where(right, log1mexp(upper), lower)
     upper = jnp.where(right, upper, log1mexp(lower))
     flipped = lower > upper
-    outer = _ndtri_exp(jnp.where(central, -1.0, jnp.minimum(lower, upper)))
+    outer = ndtri_exp(jnp.where(central, -1.0, jnp.minimum(lower, upper)))
     inner = jnp.where(central, score, 0.0)
     return (
         jnp.where(central, score, jnp.where(flipped, -outer, outer)),
-        jnp.where(central, _log_ndtr(inner), lower),
-        jnp.where(central, _log_ndtr(-inner), upper),
+        jnp.where(central, log_ndtr(inner), lower),
+        jnp.where(central, log_ndtr(-inner), upper),
     )
 
 

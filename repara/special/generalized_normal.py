@@ -20,9 +20,9 @@ from jax.typing import ArrayLike
 
 from repara.special.coefficients import gamma as fitted
 from repara.special.elementary import log1p_over
-from repara.special.elementwise import as_floats, by_dtype, pointwise
+from repara.special.elementwise import as_floats, select_by_dtype, with_forward_derivatives
 from repara.special.gamma import _mass, _tails
-from repara.special.normal import _log_ndtr, _ndtri_exp
+from repara.special.normal import log_ndtr, ndtri_exp
 from repara.special.polynomial import horner_rows
 
 _LEAST_POWER = 0.125  # the range of the fits: concentrations up to 8
@@ -89,7 +89,7 @@ def _folded(eps: Array) -> tuple[Array, Array]:
     """P = erf(|eps| / sqrt 2), and its logarithm where that has derivatives; for eps >= 0."""
     far = eps > 1
     near = jax.lax.erf(math.sqrt(0.5) * jnp.where(far, 1.0, eps))
-    log_rest = math.log(2) + _log_ndtr(-jnp.where(far, eps, 1.0))
+    log_rest = math.log(2) + log_ndtr(-jnp.where(far, eps, 1.0))
     # far below any noise that is drawn; the square of its inverse does not overflow
     least = float(jnp.finfo(eps.dtype).tiny) ** 0.4
     log_near = jnp.log(jnp.where(near > least, near, least))
@@ -108,16 +108,16 @@ def _of_size(eps: Array, p: Array) -> Array:
     low = v < 0.5
     series = log1p_over(-jnp.where(low, v, 0.0))
     log_growth = jnp.log(jnp.where(low, series, m / jnp.where(low, 1.0, v)))
-    rows = by_dtype(a, fitted.SMALL_FLOAT32, fitted.SMALL_FLOAT64)
-    tau = 2 / by_dtype(a, fitted.TAU_FLOAT32, fitted.TAU_FLOAT64) * (m / (m + 8)) - 1
-    b = 2 / by_dtype(a, fitted.B_FLOAT32, fitted.B_FLOAT64) * jnp.log(1 + a) - 1
+    rows = select_by_dtype(a, fitted.SMALL_FLOAT32, fitted.SMALL_FLOAT64)
+    tau = 2 / select_by_dtype(a, fitted.TAU_FLOAT32, fitted.TAU_FLOAT64) * (m / (m + 8)) - 1
+    b = 2 / select_by_dtype(a, fitted.B_FLOAT32, fitted.B_FLOAT64) * jnp.log(1 + a) - 1
     return share * jnp.exp(a * (log_growth + horner_rows(rows, tau, b)))
 
 
-@pointwise
+@with_forward_derivatives
 def _quantile(eps: Array, p: Array) -> Array:
     eps, p = jnp.broadcast_arrays(eps, p)
-    bound = by_dtype(eps, fitted.NOISE_FLOAT32, fitted.NOISE_FLOAT64)
+    bound = select_by_dtype(eps, fitted.NOISE_FLOAT32, fitted.NOISE_FLOAT64)
     valid = (p >= _LEAST_POWER) & (p < jnp.inf)
     inside = valid & (eps <= bound) & (eps >= -bound)
     e = jnp.where(inside, eps, 0.0)
@@ -140,7 +140,7 @@ def _sized_score(z: Array, p: Array) -> Array:
     near = x < 0.25
     small = jnp.where(near, x, 0.0)
     total = term = jnp.ones_like(x)
-    for k in range(1, by_dtype(x, 7, _SERIES)):
+    for k in range(1, select_by_dtype(x, 7, _SERIES)):
         term = term * (-small / k)
         total = total + term / (1 + k * p)
     series = jnp.where(near, z, 0.5) * jnp.exp(-jax.lax.lgamma(1 + a)) * total
@@ -148,11 +148,11 @@ def _sized_score(z: Array, p: Array) -> Array:
     central = near | (lower < -math.log(2))
     share = jnp.where(near, series, jnp.exp(jnp.where(central, lower, -1.0)))
     middle = math.sqrt(2) * jax.lax.erf_inv(jnp.where(central, share, 0.5))
-    outer = -_ndtri_exp(jnp.where(central, -1.0, upper) - math.log(2))
+    outer = -ndtri_exp(jnp.where(central, -1.0, upper) - math.log(2))
     return jnp.where(central, middle, outer)
 
 
-@pointwise
+@with_forward_derivatives
 def _score(z: Array, p: Array) -> Array:
     z, p = jnp.broadcast_arrays(z, p)
     valid = (p >= _LEAST_POWER) & (p < jnp.inf)

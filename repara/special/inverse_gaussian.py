@@ -16,18 +16,19 @@ import math
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.lax import stop_gradient
 from jax.typing import ArrayLike
 
-from repara.special.elementwise import as_floats, by_dtype, pointwise
+from repara.special.constants import HALF_LOG_2PI
+from repara.special.elementwise import as_floats, select_by_dtype, with_forward_derivatives
 from repara.special.normal import (
-    HALF_LOG_2PI,
-    _log_ndtr,
-    _ndtri_exp,
-    mills,
-    mills_fall,
-    minus_mills_slope,
+    log_ndtr,
+    mills_ratio,
+    minus_mills_derivative,
+    minus_mills_divided_difference,
+    ndtri_exp,
 )
-from repara.special.tails import held, last_step, rough_step
+from repara.special.tail_integral import halley_step, inverse_series_step
 
 
 def log_inverse_gaussian_from_normal(eps: ArrayLike, concentration: ArrayLike) -> Array:
@@ -99,12 +100,16 @@ _LEFT = -0.8
 
 def _log_upper(alpha: Array, gap: Array) -> Array:
     """log(1 - F) for alpha >= _LEFT."""
-    return jnp.log(gap * mills_fall(alpha, gap)) - 0.5 * alpha * alpha - HALF_LOG_2PI
+    return (
+        jnp.log(gap * minus_mills_divided_difference(alpha, gap))
+        - 0.5 * alpha * alpha
+        - HALF_LOG_2PI
+    )
 
 
 def _log_lower(alpha: Array, beta: Array) -> Array:
     """log F for alpha <= 0."""
-    return jnp.log(mills(-alpha) + mills(beta)) - 0.5 * alpha * alpha - HALF_LOG_2PI
+    return jnp.log(mills_ratio(-alpha) + mills_ratio(beta)) - 0.5 * alpha * alpha - HALF_LOG_2PI
 
 
 def _toward(y: Array, c: Array, right: Array, log_size: Array, step: str) -> Array:
@@ -118,34 +123,34 @@ def _toward(y: Array, c: Array, right: Array, log_size: Array, step: str) -> Arr
     side = jnp.where(right, 1.0, -1.0)
     slope = side * (0.5 + c * jnp.sinh(y))
     if step == "rough":
-        return y + side * rough_step(log_size - log_tail, ratio, slope)
-    return y + side * last_step(log_size - log_tail, ratio, slope, c * jnp.cosh(y))
+        return y + side * halley_step(log_size - log_tail, ratio, slope)
+    return y + side * inverse_series_step(log_size - log_tail, ratio, slope, c * jnp.cosh(y))
 
 
 def _start(eps: Array, c: Array) -> Array:
     """A bound on y that is near it where c is large or small, from the side of Newton's method."""
     root = 2 * jnp.sqrt(c)
     # 1 - F is below Phi(-alpha), and below the tail of p without its second factor
-    flat = jnp.log((2 / math.pi) * c) - 2 * _log_ndtr(-eps)
+    flat = jnp.log((2 / math.pi) * c) - 2 * log_ndtr(-eps)
     upper = jnp.minimum(flat, 2 * jnp.arcsinh(eps / root))
     # F is between Phi(alpha) and its double
-    log_lower = _log_ndtr(jnp.minimum(eps, 0.0))
-    alpha = _ndtri_exp(log_lower - math.log(2))
-    more = mills(jnp.hypot(alpha, root)) / mills(-alpha)
-    lower = 2 * jnp.arcsinh(_ndtri_exp(log_lower - jnp.log1p(more)) / root)
+    log_lower = log_ndtr(jnp.minimum(eps, 0.0))
+    alpha = ndtri_exp(log_lower - math.log(2))
+    more = mills_ratio(jnp.hypot(alpha, root)) / mills_ratio(-alpha)
+    lower = 2 * jnp.arcsinh(ndtri_exp(log_lower - jnp.log1p(more)) / root)
     return jnp.where(eps > 0, upper, lower)
 
 
 @jax.custom_jvp
 def _solved(eps: Array, c: Array) -> Array:
     right = eps > 0
-    log_size = _log_ndtr(jnp.where(right, -eps, eps))
+    log_size = log_ndtr(jnp.where(right, -eps, eps))
 
     def nearer(_: Array, y: Array) -> Array:
-        return _toward(y, held(c), right, held(log_size), "rough")
+        return _toward(y, stop_gradient(c), right, stop_gradient(log_size), "rough")
 
-    y = jax.lax.fori_loop(0, by_dtype(c, 4, 5), nearer, held(_start(eps, c)))
-    return _toward(held(y), c, right, log_size, "last")
+    y = jax.lax.fori_loop(0, select_by_dtype(c, 4, 5), nearer, stop_gradient(_start(eps, c)))
+    return _toward(stop_gradient(y), c, right, log_size, "last")
 
 
 @_solved.defjvp
@@ -162,10 +167,10 @@ def _slopes(y: Array, eps: Array, c: Array) -> tuple[Array, Array]:
     by_eps = 2 / gap * jnp.exp(0.5 * (alpha - eps) * (alpha + eps))
     # 1 - 2 u m(beta) with u = sqrt(c z) = (alpha + beta) / 2
     away = jnp.sqrt(c) * jnp.exp(0.5 * y)
-    return by_eps, (2 * away * minus_mills_slope(beta) - alpha) / (beta * c)
+    return by_eps, (2 * away * minus_mills_derivative(beta) - alpha) / (beta * c)
 
 
-@pointwise
+@with_forward_derivatives
 def _log_quantile(eps: Array, c: Array) -> Array:
     eps, c = jnp.broadcast_arrays(eps, c)
     valid = (c > 0) & (c < jnp.inf)
@@ -180,7 +185,7 @@ def _scored(y: Array, c: Array) -> Array:
     upper = _log_upper(jnp.maximum(alpha, _LEFT), gap)
     lower = _log_lower(jnp.minimum(alpha, 0.0), beta)
     right = (alpha > 0) | ((alpha > _LEFT) & (upper < -math.log(2)))
-    score = _ndtri_exp(jnp.minimum(jnp.where(right, upper, lower), -1e-30))
+    score = ndtri_exp(jnp.minimum(jnp.where(right, upper, lower), -1e-30))
     return jnp.where(right, -score, score)
 
 
@@ -192,7 +197,7 @@ def _scored_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> 
     return eps, (tangents[0] - by_c * tangents[1]) / by_eps
 
 
-@pointwise
+@with_forward_derivatives
 def _score(y: Array, c: Array) -> Array:
     y, c = jnp.broadcast_arrays(y, c)
     valid = (c > 0) & (c < jnp.inf)

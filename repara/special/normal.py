@@ -11,23 +11,21 @@ import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
-from numpy.polynomial.legendre import leggauss
 
 from repara.special.coefficients import normal as fitted
+from repara.special.constants import HALF_LOG_2PI
 from repara.special.elementary import log1p
-from repara.special.elementwise import as_floats, by_dtype
+from repara.special.elementwise import as_floats, select_by_dtype
 from repara.special.polynomial import horner
+from repara.special.quadrature import gauss_legendre_pairs
 
-HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
-
-def mills(x: Array) -> Array:
+def mills_ratio(x: Array) -> Array:
     """Mills' ratio Phi(-x) / phi(x) for x >= 0, to a relative error of a few units of rounding."""
     t = 4 / (4 + x)
-    return t * horner(by_dtype(x, fitted.MILLS_FLOAT32, fitted.MILLS_FLOAT64), 2 * t - 1)
+    return t * horner(select_by_dtype(x, fitted.MILLS_FLOAT32, fitted.MILLS_FLOAT64), 2 * t - 1)
 
 
 def log_ndtr(x: ArrayLike) -> Array:
@@ -55,7 +53,7 @@ def log_ndtr(x: ArrayLike) -> Array:
 
 @jax.custom_jvp
 def _log_ndtr(x: Array) -> Array:
-    r = mills(jnp.abs(x))
+    r = mills_ratio(jnp.abs(x))
     log_tail = -0.5 * x * x - HALF_LOG_2PI + jnp.log(r)
     right = jnp.where(x > 0, log_tail, -1.0)
     return jnp.where(x > 0, log1p(-jnp.exp(right)), log_tail)
@@ -64,12 +62,12 @@ def _log_ndtr(x: Array) -> Array:
 @_log_ndtr.defjvp
 def _log_ndtr_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (x,), (x_dot,) = primals, tangents
-    return _log_ndtr(x), _hazard(x) * x_dot
+    return _log_ndtr(x), log_ndtr_derivative(x) * x_dot
 
 
-def _hazard(x: Array) -> Array:
+def log_ndtr_derivative(x: Array) -> Array:
     """phi(x) / Phi(x); plain arithmetic, so that it is differentiated term by term."""
-    r = mills(jnp.where(x > 0, x, -x))  # not abs(x): its derivative at 0 is taken to be 0
+    r = mills_ratio(jnp.where(x > 0, x, -x))  # not abs(x): its derivative at 0 is taken to be 0
     right = jnp.where(x > 0, x, 0.0)
     density = jnp.exp(-0.5 * right * right - HALF_LOG_2PI)
     return jnp.where(x > 0, density / (1 - density * r), 1 / r)
@@ -86,8 +84,8 @@ def _tail_quantile(log_tail: Array) -> Array:
     l = -log_tail  # noqa: E741
     s = jnp.sqrt(2 * l)
     x = jnp.maximum(s - (jnp.log(s) + HALF_LOG_2PI) / (s - 0.304 / s), 0.0)
-    for _ in range(by_dtype(l, 2, 3)):
-        r = mills(x)
+    for _ in range(select_by_dtype(l, 2, 3)):
+        r = mills_ratio(x)
         gap = 0.5 * x * x + HALF_LOG_2PI - jnp.log(r) - l
         step = gap * r
         x = jnp.maximum(x - step / (1 - 0.5 * step * (1 / r - x)), 0.0)
@@ -137,7 +135,7 @@ def _ndtri_exp_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array
     # Phi(x) / phi(x) is m(-x) on the left; on the right m(x) Phi(x) / Phi(-x).
     lower = log_p < -math.log(2)
     odds = 1 / jnp.expm1(-jnp.where(lower, -1.0, log_p))
-    return x, mills(jnp.where(lower, -x, x)) * jnp.where(lower, 1.0, odds) * log_p_dot
+    return x, mills_ratio(jnp.where(lower, -x, x)) * jnp.where(lower, 1.0, odds) * log_p_dot
 
 
 def ndtri(p: ArrayLike) -> Array:
@@ -177,17 +175,14 @@ def _ndtri_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Ar
     (p,), (p_dot,) = primals, tangents
     x = _ndtri(p)
     tail = jnp.where(p < 0.5, p, 1 - p)
-    return x, mills(jnp.where(p < 0.5, -x, x)) / tail * p_dot
+    return x, mills_ratio(jnp.where(p < 0.5, -x, x)) / tail * p_dot
 
 
 # Gauss-Legendre on [0, 1], over at most one unit of a function as smooth as Mills' ratio.
-_RULES = {
-    n: [((1 + x) / 2, w / 2) for x, w in zip(*map(np.ndarray.tolist, leggauss(n)), strict=True)]
-    for n in (4, 8)
-}
+_RULES = {count: gauss_legendre_pairs(count) for count in (4, 8)}
 
 
-def mills_fall(x: Array, width: Array) -> Array:
+def minus_mills_divided_difference(x: Array, width: Array) -> Array:
     """(m(x) - m(x + width)) / width for x >= -1 and width > 0, m Mills' ratio: no digit is lost.
 
     The mean of -m'(t) = 1 - t m(t) where the width is small.
@@ -195,13 +190,13 @@ def mills_fall(x: Array, width: Array) -> Array:
     narrow = width < 1
     near, far = jnp.where(narrow, width, 0.5), jnp.where(narrow, 2.0, width)
     total = jnp.zeros_like(near)
-    for point, weight in _RULES[by_dtype(x, 4, 8)]:
+    for point, weight in _RULES[select_by_dtype(x, 4, 8)]:
         t = x + point * near
         total = total + weight * (1 - t * _mills_from_left(t))
-    return jnp.where(narrow, total, (_mills_from_left(x) - mills(x + far)) / far)
+    return jnp.where(narrow, total, (_mills_from_left(x) - mills_ratio(x + far)) / far)
 
 
-def minus_mills_slope(x: Array) -> Array:
+def minus_mills_derivative(x: Array) -> Array:
     """-m'(x) = 1 - x m(x) for x >= 0, m Mills' ratio: no digit is lost for large x.
 
     From 5 on by the continued fraction m = 1 / (x + r), r = 1 / (x + 2 / (x + 3 / (x + ...))),
@@ -210,13 +205,13 @@ def minus_mills_slope(x: Array) -> Array:
     large = x > 5
     far, near = jnp.where(large, x, 5.0), jnp.where(large, 0.0, x)
     r = jnp.zeros_like(far)
-    for k in range(by_dtype(x, 8, 24), 0, -1):
+    for k in range(select_by_dtype(x, 8, 24), 0, -1):
         r = k / (far + r)
-    return jnp.where(large, r / (far + r), 1 - near * mills(near))
+    return jnp.where(large, r / (far + r), 1 - near * mills_ratio(near))
 
 
 def _mills_from_left(x: Array) -> Array:
     """Mills' ratio, for negative x not far from 0 too: m(x) + m(-x) = 1 / phi(x)."""
-    r = mills(jnp.where(x < 0, -x, x))
+    r = mills_ratio(jnp.where(x < 0, -x, x))
     left = jnp.where(x < 0, x, 0.0)
     return jnp.where(x < 0, math.sqrt(2 * math.pi) * jnp.exp(0.5 * left * left) - r, r)

@@ -16,11 +16,12 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.lax import stop_gradient
 
-from repara.special.elementwise import by_dtype
+from repara.special.constants import ATANH_SERIES
+from repara.special.elementwise import select_by_dtype
 from repara.special.polynomial import horner
-from repara.special.tails import _ATANH, gauss, held
-from repara.special.tails import log_factorial_excess as _excess
+from repara.special.quadrature import gauss_legendre
 
 
 def deviance(x: Array, mean: Array, log_mean: Array) -> Array:
@@ -41,15 +42,11 @@ def deviance(x: Array, mean: Array, log_mean: Array) -> Array:
     s = gap / jnp.where(positive, mean + safe, 1)
     near = positive & (jnp.abs(s) < 0.15)
     s = jnp.where(near, s, 0)
-    series = gap * s - 2 * safe * s * (s * s) * horner(_ATANH[: by_dtype(s, 4, 9)], s * s)
+    # (atanh(s) - s) / s^3, cut where the next term is below rounding
+    atanh = ATANH_SERIES[1 : 1 + select_by_dtype(s, 4, 9)]
+    series = gap * s - 2 * safe * s * (s * s) * horner(atanh, s * s)
     far = safe * (jnp.log(safe) - jnp.where(positive & ~near, log_mean, 0)) + gap
     return jnp.where(near, series, jnp.where(positive, far, mean))
-
-
-def log_factorial_excess(x: Array) -> Array:
-    """log Gamma(1 + x) - x log x + x for x >= 0, 0 at 0."""
-    positive = x > 0
-    return jnp.where(positive, _excess(jnp.where(positive, x, 1)), 0)
 
 
 # The sum over the integers from _START on is the integral from _START - 1/2 and a combination of
@@ -73,7 +70,7 @@ def _sum_weights() -> np.ndarray:
 
 
 _WEIGHTS = _sum_weights()
-_RULE = gauss(128)
+_RULE = gauss_legendre(128)
 
 
 def entropy_of_counts(log_prob: Callable[[Array], Array], mean: Array, dispersion: Array) -> Array:
@@ -101,7 +98,7 @@ def entropy_of_counts(log_prob: Callable[[Array], Array], mean: Array, dispersio
     lattice = jnp.sum(column(_WEIGHTS) * terms(column(np.arange(len(_WEIGHTS)))), axis=0)
 
     # Outside of these the probability is below e^-37, as that of a gamma variable of these moments.
-    mean, dispersion = held(mean), held(dispersion)
+    mean, dispersion = stop_gradient(mean), stop_gradient(dispersion)
     relative = dispersion / jnp.where(mean > 0, mean, 1)
     start = _START - 0.5
     low = jnp.maximum(start, mean * jnp.exp(-40 * relative - 9 * jnp.sqrt(relative)))

@@ -16,15 +16,23 @@ import math
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.lax import stop_gradient
 from jax.typing import ArrayLike
 
-from repara.special.elementwise import as_floats, by_dtype, pointwise
-from repara.special.normal import HALF_LOG_2PI, _hazard, _log_ndtr, _ndtri_exp, mills
-from repara.special.tails import Rule, gauss, held, integral, last_step, rough_step
+from repara.special.constants import HALF_LOG_2PI
+from repara.special.elementwise import as_floats, select_by_dtype, with_forward_derivatives
+from repara.special.normal import (
+    log_ndtr,
+    log_ndtr_derivative,
+    mills_ratio,
+    ndtri_exp,
+)
+from repara.special.quadrature import Rule, gauss_legendre, integrate
+from repara.special.tail_integral import halley_step, inverse_series_step
 
 # Nodes of the two integrals, and the exponent at which the integrands are cut.
-_FLOAT32 = (gauss(9), gauss(12), 17.0)
-_FLOAT64 = (gauss(22), gauss(30), 37.0)
+_FLOAT32 = (gauss_legendre(9), gauss_legendre(12), 17.0)
+_FLOAT64 = (gauss_legendre(22), gauss_legendre(30), 37.0)
 Rules = tuple[Rule, Rule, float]
 
 
@@ -87,8 +95,8 @@ def normal_from_skew_normal(z: ArrayLike, skewness: ArrayLike) -> Array:
 def _owen(h: Array, a: Array, rules: Rules) -> Array:
     """2 T(h, a) / phi(h) for h >= 0 and a in [0, 1]."""
     nodes, _, cut = rules
-    end = jnp.minimum(a, math.sqrt(2 * cut) / jnp.maximum(held(h), 1e-3))
-    total = integral(nodes, lambda t: jnp.exp(-0.5 * (h * t) ** 2) / (1 + t * t), end)
+    end = jnp.minimum(a, math.sqrt(2 * cut) / jnp.maximum(stop_gradient(h), 1e-3))
+    total = integrate(nodes, lambda t: jnp.exp(-0.5 * (h * t) ** 2) / (1 + t * t), end)
     return math.sqrt(2 / math.pi) * total
 
 
@@ -100,7 +108,7 @@ def _ratios(y: Array, a: Array, rules: Rules) -> tuple[Array, Array]:
     # Owen's function with a second argument of at most 1
     b = jnp.where(steep, 1 / jnp.where(steep, a, 1.0), a)
     owen = _owen(jnp.where(steep, k, x), b, rules)
-    near, far = mills(x), mills(k)
+    near, far = mills_ratio(x), mills_ratio(k)
     below, above = _density(x) * near, _density(k) * far  # Phi(-x), Phi(-k)
     # phi(k) / phi(x), where k is the larger
     drop = jnp.exp(-0.5 * jnp.where(steep, (k - x) * (k + x), 0.0))
@@ -124,13 +132,13 @@ def _ratios(y: Array, a: Array, rules: Rules) -> tuple[Array, Array]:
 def _left(x: Array, k: Array, mills_k: Array, rules: Rules) -> Array:
     """F(-x) over the density where x or k = a x is above 1: x / m(k) times an integral."""
     _, nodes, cut = rules
-    h = held(k)
+    h = stop_gradient(k)
     end = 2 * cut / (h + jnp.sqrt(h * h + 2 * cut))
 
     def remaining(r: Array) -> Array:
         return jnp.exp(-r * (k + 0.5 * r)) / (x * x + (k + r) ** 2)
 
-    return x / mills_k * integral(nodes, remaining, end)
+    return x / mills_k * integrate(nodes, remaining, end)
 
 
 def _density(x: Array) -> Array:
@@ -138,31 +146,31 @@ def _density(x: Array) -> Array:
 
 
 def _log_density(y: Array, a: Array) -> Array:
-    return math.log(2) - 0.5 * y * y - HALF_LOG_2PI + _log_ndtr(a * y)
+    return math.log(2) - 0.5 * y * y - HALF_LOG_2PI + log_ndtr(a * y)
 
 
 def _toward(y: Array, a: Array, right: Array, log_size: Array, last: bool) -> Array:
     """One step from y to where the tail on the stated side is exp(log_size)."""
-    lower, upper = _ratios(y, a, by_dtype(y, _FLOAT32, _FLOAT64))
+    lower, upper = _ratios(y, a, select_by_dtype(y, _FLOAT32, _FLOAT64))
     ratio, side = jnp.where(right, upper, lower), jnp.where(right, 1.0, -1.0).astype(y.dtype)
-    hazard = _hazard(a * y)
+    hazard = log_ndtr_derivative(a * y)
     slope = side * (y - a * hazard)
     gap = log_size - (_log_density(y, a) + jnp.log(ratio))
     if last:
         curvature = 1 + a * a * hazard * (a * y + hazard)
-        return y + side * last_step(gap, ratio, slope, curvature)
-    moved = y + side * rough_step(gap, ratio, slope)
+        return y + side * inverse_series_step(gap, ratio, slope, curvature)
+    moved = y + side * halley_step(gap, ratio, slope)
     return jnp.where(right, jnp.maximum(moved, 0.0), moved)
 
 
 def _start(eps: Array, a: Array) -> Array:
     """A bound on y that is near it for large and small a, on the outer side of it."""
-    upper = -_ndtri_exp(_log_ndtr(-jnp.maximum(eps, 0.0)) - math.log(2))
+    upper = -ndtri_exp(log_ndtr(-jnp.maximum(eps, 0.0)) - math.log(2))
     # F(y) is at most erf(y / sqrt 2) + F(0) for y >= 0, and 2 Phi(y sqrt(1 + a^2)) for y <= 0
-    log_size = _log_ndtr(jnp.minimum(eps, 0.0))
+    log_size = log_ndtr(jnp.minimum(eps, 0.0))
     rest = jnp.exp(log_size) - jnp.arctan2(jnp.ones_like(a), a) / math.pi
     middle = math.sqrt(2) * jax.lax.erf_inv(jnp.maximum(rest, 0.0))
-    outer = _ndtri_exp(log_size - math.log(2)) / jnp.hypot(1.0, a)
+    outer = ndtri_exp(log_size - math.log(2)) / jnp.hypot(1.0, a)
     lower = jnp.where(rest > 0, middle, jnp.maximum(outer, eps))
     return jnp.where(eps > 0, upper, lower)
 
@@ -172,13 +180,13 @@ def _solved(eps: Array, a: Array) -> Array:
     flip = a < 0
     e, a = jnp.where(flip, -eps, eps), jnp.where(flip, -a, a)
     right = e > 0
-    log_size = _log_ndtr(jnp.where(right, -e, e))
+    log_size = log_ndtr(jnp.where(right, -e, e))
 
     def nearer(_: Array, y: Array) -> Array:
-        return _toward(y, held(a), right, held(log_size), last=False)
+        return _toward(y, stop_gradient(a), right, stop_gradient(log_size), last=False)
 
-    y = jax.lax.fori_loop(0, by_dtype(a, 4, 5), nearer, held(_start(e, a)))
-    y = _toward(held(y), a, right, log_size, last=True)
+    y = jax.lax.fori_loop(0, select_by_dtype(a, 4, 5), nearer, stop_gradient(_start(e, a)))
+    y = _toward(stop_gradient(y), a, right, log_size, last=True)
     return jnp.where(flip, -y, y)
 
 
@@ -192,11 +200,11 @@ def _solved_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> 
 
 def _slopes(y: Array, eps: Array, a: Array) -> tuple[Array, Array]:
     """dy/deps = phi(eps) / p(y), and dy/da = -(dF/da) / p(y), in which no tail is left."""
-    log_ratio = 0.5 * (y - eps) * (y + eps) - math.log(2) - _log_ndtr(a * y)
-    return jnp.exp(log_ratio), _hazard(a * y) / (1 + a * a)
+    log_ratio = 0.5 * (y - eps) * (y + eps) - math.log(2) - log_ndtr(a * y)
+    return jnp.exp(log_ratio), log_ndtr_derivative(a * y) / (1 + a * a)
 
 
-@pointwise
+@with_forward_derivatives
 def _quantile(eps: Array, a: Array) -> Array:
     eps, a = jnp.broadcast_arrays(eps, a)
     valid = jnp.abs(a) < jnp.inf
@@ -209,11 +217,11 @@ def _quantile(eps: Array, a: Array) -> Array:
 def _scored(z: Array, a: Array) -> Array:
     flip = a < 0
     y, a = jnp.where(flip, -z, z), jnp.where(flip, -a, a)
-    lower, upper = _ratios(y, a, by_dtype(y, _FLOAT32, _FLOAT64))
+    lower, upper = _ratios(y, a, select_by_dtype(y, _FLOAT32, _FLOAT64))
     log_density = _log_density(y, a)
     log_upper, log_lower = (log_density + jnp.log(ratio) for ratio in (upper, lower))
     right = (y > 0) & (log_upper < -math.log(2))
-    score = _ndtri_exp(jnp.minimum(jnp.where(right, log_upper, log_lower), -math.log(2)))
+    score = ndtri_exp(jnp.minimum(jnp.where(right, log_upper, log_lower), -math.log(2)))
     return jnp.where(right ^ flip, -score, score)
 
 
@@ -225,7 +233,7 @@ def _scored_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> 
     return eps, (tangents[0] - by_a * tangents[1]) / by_eps
 
 
-@pointwise
+@with_forward_derivatives
 def _score(z: Array, a: Array) -> Array:
     z, a = jnp.broadcast_arrays(z, a)
     valid = jnp.abs(a) < jnp.inf

@@ -16,9 +16,10 @@ from jax.typing import ArrayLike
 from repara.special.beta import _score, _solved
 from repara.special.coefficients import student_t as fitted
 from repara.special.coefficients.gamma import EXPM1_FLOAT32, EXPM1_FLOAT64
-from repara.special.elementwise import as_floats, by_dtype, pointwise
+from repara.special.elementwise import as_floats, select_by_dtype, with_forward_derivatives
 from repara.special.polynomial import horner, horner_rows
-from repara.special.tails import central_series, log_factorial_excess
+from repara.special.stirling import log_factorial_excess
+from repara.special.tail_integral import central_series
 
 
 def student_t_from_normal(eps: ArrayLike, df: ArrayLike) -> Array:
@@ -80,10 +81,10 @@ def normal_from_student_t(z: ArrayLike, df: ArrayLike) -> Array:
     return _score(y, 0.5 * df, 0.5 * df)
 
 
-@pointwise
+@with_forward_derivatives
 def _quantile(eps: Array, df: Array) -> Array:
     eps, df = jnp.broadcast_arrays(eps, df)
-    seam, bound = by_dtype(
+    seam, bound = select_by_dtype(
         eps,
         (fitted.SEAM_FLOAT32, fitted.BOUND_FLOAT32),
         (fitted.SEAM_FLOAT64, fitted.BOUND_FLOAT64),
@@ -93,7 +94,9 @@ def _quantile(eps: Array, df: Array) -> Array:
     safe = jnp.where(valid, eps, 1.0)
     # not abs(eps): its derivative at 0 is taken to be 0
     size = jnp.where(safe < 0, -safe, safe)
-    small = by_dtype(eps, _small, _small_solved)(size, jnp.where(is_small & (df > 0), df, 1.0))
+    small = select_by_dtype(eps, _small, _small_solved)(
+        size, jnp.where(is_small & (df > 0), df, 1.0)
+    )
     large = _large(size, jnp.where(is_small | jnp.isnan(df), seam, df))
     z = jnp.where(is_small, small, large)
     z = jnp.where(safe < 0, -z, z)
@@ -105,13 +108,13 @@ def _fall(x: Array) -> Array:
     """(1 - e^-x) / x for x >= 0."""
     near = x < math.log(2)
     safe = jnp.where(near, 1.0, x)
-    series = horner(by_dtype(x, EXPM1_FLOAT32, EXPM1_FLOAT64), jnp.where(near, x, 0.0))
+    series = horner(select_by_dtype(x, EXPM1_FLOAT32, EXPM1_FLOAT64), jnp.where(near, x, 0.0))
     return jnp.where(near, series, (1 - jnp.exp(-safe)) / safe)
 
 
 def _large(e: Array, df: Array) -> Array:
     """z = sqrt(df (e^u - 1)), u = q (1 + w g) with q = e^2 / df and w = 1 / df, for df >= seam."""
-    rows, w_top, t_top = by_dtype(
+    rows, w_top, t_top = select_by_dtype(
         e,
         (fitted.LARGE_FLOAT32, fitted.W_FLOAT32, fitted.T_FLOAT32),
         (fitted.LARGE_FLOAT64, fitted.W_FLOAT64, fitted.T_FLOAT64),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,12 +12,12 @@ from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 from repara.special.elementwise import as_floats, is_zero, tangent_sum
-from repara.special.normal import _log_ndtr, _ndtri_exp, mills
+from repara.special.normal import log_ndtr, mills_ratio, ndtri_exp
+from repara.special.quadrature import gauss_legendre_pairs
 
-# Gauss-Legendre on [0, 1]: for the integral of the hazard over at most one unit, where it is so
-# smooth that eight nodes leave nothing of a float64's digits.
-_POINTS, _HALVES = np.polynomial.legendre.leggauss(8)
-_RULE = [((1 + x) / 2, w / 2) for x, w in zip(_POINTS.tolist(), _HALVES.tolist(), strict=True)]
+# For the integral of the hazard over at most one unit, where the hazard is so smooth that eight
+# nodes suffice for float64.
+_RULE = gauss_legendre_pairs(8)
 
 
 def truncated_normal_from_normal(eps: ArrayLike, low: ArrayLike, high: ArrayLike) -> Array:
@@ -57,37 +59,65 @@ def truncated_normal_from_normal(eps: ArrayLike, low: ArrayLike, high: ArrayLike
     return sign * _compiled(sign * eps, *bounds)
 
 
-def _parts(eps: Array, low: Array, high: Array) -> tuple[Array, Array, Array, Array]:
-    """1 - u, u; for low >= 0 also -log rho, rho = Phi(-high) / Phi(-low), and r = 1 - u + u rho."""
-    rest, u = jnp.exp(_log_ndtr(-eps)), jnp.exp(_log_ndtr(eps))
+def minus_log_tail_ratio(low: Array, high: Array) -> Array:
+    """Computes by how much the log of the upper normal tail decreases from `low` to `high`.
+
+        -log rho = log Phi(-low) - log Phi(-high)
+
+    Args:
+      low: nonnegative numbers; negative ones count as 0.
+      high: numbers above low, or inf.
+
+    Returns:
+      The positive differences, without cancellation; inf where `high` is.
+
+    Example:
+      >>> low, high = jnp.float32(30.0), jnp.float32(30.1)
+      >>> round(float(minus_log_tail_ratio(low, high)), 3)  # about 30 * 0.1
+      3.008
+    """
     low = jnp.where(low >= 0, low, 0.0)  # not maximum: half a derivative at 0
     width = high - low
     narrow = width < 1
     near = jnp.where(narrow, width, 0.5)
     hazard = jnp.zeros_like(near)
     for x, weight in _RULE:
-        hazard = hazard + weight / mills(low + x * near)
+        hazard = hazard + weight / mills_ratio(low + x * near)
     bounded = ~narrow & (high < jnp.inf)
     top = jnp.where(bounded, high, low + 1)
-    far = 0.5 * (top - low) * (top + low) + jnp.log(mills(low)) - jnp.log(mills(top))
-    drop = jnp.where(narrow, near * hazard, jnp.where(bounded, far, jnp.inf))
-    return rest, u, drop, rest + u * jnp.exp(-drop)
+    far = 0.5 * (top - low) * (top + low) + jnp.log(mills_ratio(low)) - jnp.log(mills_ratio(top))
+    return jnp.where(narrow, near * hazard, jnp.where(bounded, far, jnp.inf))
+
+
+class _Shares(NamedTuple):
+    """Where the quantile lies between the bounds, and for low >= 0 the tail there."""
+
+    low: Array  # 1 - u
+    high: Array  # u
+    drop: Array  # -log rho, rho = Phi(-high) / Phi(-low)
+    tail: Array  # r = Phi(-z) / Phi(-low) = 1 - u + u rho
+
+
+def _shares(eps: Array, low: Array, high: Array) -> _Shares:
+    rest, u = jnp.exp(log_ndtr(-eps)), jnp.exp(log_ndtr(eps))
+    drop = minus_log_tail_ratio(low, high)
+    return _Shares(rest, u, drop, rest + u * jnp.exp(-drop))
 
 
 @jax.custom_jvp
 def _right(eps: Array, low: Array, high: Array) -> Array:
     """The quantile for low + high >= 0."""
-    rest, u, _, r = _parts(eps, low, high)
+    rest, u, _, r = _shares(eps, low, high)
     valid = low < high
     # Far right: log Phi(-z) = log Phi(-low) + log r.
-    tail = _log_ndtr(-jnp.maximum(low, 0.0)) + jnp.log(r)
+    tail = log_ndtr(-jnp.maximum(low, 0.0)) + jnp.log(r)
     # Both tails of z where the interval holds zero; the smaller one gives z.
-    upper = jnp.logaddexp(_log_ndtr(-low) + _log_ndtr(-eps), _log_ndtr(-high) + _log_ndtr(eps))
-    lower = jnp.logaddexp(_log_ndtr(low) + _log_ndtr(-eps), _log_ndtr(high) + _log_ndtr(eps))
+    upper = jnp.logaddexp(log_ndtr(-low) + log_ndtr(-eps), log_ndtr(-high) + log_ndtr(eps))
+    lower = jnp.logaddexp(log_ndtr(low) + log_ndtr(-eps), log_ndtr(high) + log_ndtr(eps))
     upper = jnp.where(low >= 0, tail, upper)
     left = (low < 0) & (lower < upper)
     smaller = jnp.where(valid, jnp.where(left, lower, upper), -1.0)
-    outer = _ndtri_exp(jnp.minimum(smaller, 0.0))
+    outer = ndtri_exp(jnp.minimum(smaller, 0.0))
     z = jnp.where(left, outer, -outer)
     # In the middle Phi(z) - 1/2 keeps the digits of a small z.
     root = np.sqrt(0.5).item()
@@ -107,9 +137,9 @@ def _right_jvp(
 ) -> tuple[Array, Array]:
     eps, low, high = primals
     z = _right(eps, low, high)
-    rest, u, drop, r = _parts(eps, low, high)
+    rest, u, drop, r = _shares(eps, low, high)
     far = low >= 0
-    tail = mills(jnp.where(far, z, 0.0)) / r
+    tail = mills_ratio(jnp.where(far, z, 0.0)) / r
     base, cap = jnp.where(far, low, 0.0), jnp.where(high < jnp.inf, high, 1.0)
     # An interval with zero inside: exp((z^2 - low^2) / 2), exponents of a few tens at most.
     inside = jnp.where(far, 0.0, z)
@@ -130,9 +160,9 @@ def _right_jvp(
             jnp.exp(0.5 * (inside - eps) * (inside + eps)) * mass,
         )
     if not is_zero(tangents[1]):
-        by_low = rest * jnp.where(far, tail / mills(base), ratio(low))
+        by_low = rest * jnp.where(far, tail / mills_ratio(base), ratio(low))
     if not is_zero(tangents[2]):
-        in_tail = jnp.where(high < jnp.inf, tail / mills(cap), 0.0) * jnp.exp(-drop)
+        in_tail = jnp.where(high < jnp.inf, tail / mills_ratio(cap), 0.0) * jnp.exp(-drop)
         by_high = u * jnp.where(far, in_tail, ratio(high))
     coefficients = (by_eps, by_low, by_high)
     return z, tangent_sum(z.shape, z.dtype, *zip(coefficients, tangents, strict=True))

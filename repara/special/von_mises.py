@@ -19,27 +19,21 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.lax import stop_gradient
 from jax.typing import ArrayLike
 
+from repara.special.autodiff import straight_through_minimum
 from repara.special.coefficients import von_mises as fitted
 from repara.special.coefficients.gamma import LEFT_FLOAT32, S_FLOAT32
-from repara.special.elementwise import as_floats, by_dtype, pointwise
-from repara.special.normal import _log_ndtr, _ndtri_exp
+from repara.special.elementwise import as_floats, select_by_dtype, with_forward_derivatives
+from repara.special.normal import log_ndtr, ndtri_exp
 from repara.special.polynomial import horner, horner_rows
-from repara.special.tails import (
-    Rule,
-    at_most,
-    central_series,
-    gauss,
-    held,
-    integral,
-    last_step,
-    rough_step,
-)
+from repara.special.quadrature import Rule, gauss_legendre, integrate
+from repara.special.tail_integral import central_series, halley_step, inverse_series_step
 
-_FLOAT32 = (gauss(12), 17.0)
-_FLOAT64 = (gauss(28), 36.0)
-_ROUGH = (gauss(7), 10.0)
+_FLOAT32 = (gauss_legendre(12), 17.0)
+_FLOAT64 = (gauss_legendre(28), 36.0)
+_ROUGH = (gauss_legendre(7), 10.0)
 
 
 def von_mises_from_normal(eps: ArrayLike, concentration: ArrayLike) -> Array:
@@ -123,10 +117,10 @@ def _ratio(y: Array, rest: Array, k: Array, rule: tuple[Rule, float]) -> Array:
     """R(y), rest being pi - y with all its digits; neither has derivatives."""
     nodes, cut = rule
     # where the integrand has fallen by exp(-cut), or pi
-    reach = jnp.sin(0.5 * y) ** 2 + 0.5 * cut / jnp.maximum(held(k), 1e-3)
+    reach = jnp.sin(0.5 * y) ** 2 + 0.5 * cut / jnp.maximum(stop_gradient(k), 1e-3)
     end = jnp.where(reach < 1, 2 * jnp.arcsin(jnp.sqrt(jnp.minimum(reach, 1.0))) - y, rest)
     sign, start = jnp.where(rest < 1, -1.0, 1.0), jnp.where(rest < 1, rest, y)
-    return integral(
+    return integrate(
         nodes, lambda t: jnp.exp(-2 * k * (jnp.sin(0.5 * t) * jnp.sin(start + 0.5 * sign * t))), end
     )
 
@@ -155,12 +149,12 @@ def _by(solve: Callable[[Array, Array], Array], bound: float, eps: Array, k: Arr
     return jnp.where(finite, jnp.where(e < 0, -z, z), jnp.where(valid, ends, jnp.nan))
 
 
-@pointwise
+@with_forward_derivatives
 def _quantile(eps: Array, k: Array) -> Array:
-    return _by(*by_dtype(eps, (_fitted, fitted.BOUND), (_outward, math.inf)), eps, k)
+    return _by(*select_by_dtype(eps, (_fitted, fitted.BOUND), (_outward, math.inf)), eps, k)
 
 
-@pointwise
+@with_forward_derivatives
 def _far_quantile(eps: Array, k: Array) -> Array:
     return _by(_outward, math.inf, eps, k)
 
@@ -224,42 +218,42 @@ def _outward(e: Array, k: Array) -> Array:
 
 def _solved(size: Array, k: Array) -> Array:
     """The y >= 0 with Q(y) = Phi(-size), size > 0."""
-    log_size = _log_ndtr(-size)
+    log_size = log_ndtr(-size)
     at_zero = _ratio_at_zero(k, _FLOAT64)
 
     def nearer(_: Array, rest: Array) -> Array:
         y = math.pi - rest
-        log_tail, ratio = _log_tail(y, rest, held(k), held(at_zero), _ROUGH)
+        log_tail, ratio = _log_tail(y, rest, stop_gradient(k), stop_gradient(at_zero), _ROUGH)
         # In -log(pi - y) the tail is exponential where the density is flat.
-        slope = held(k) * jnp.sin(rest) * rest + 1
-        step = rough_step(held(log_size) - log_tail, ratio / rest, slope)
+        slope = stop_gradient(k) * jnp.sin(rest) * rest + 1
+        step = halley_step(stop_gradient(log_size) - log_tail, ratio / rest, slope)
         return jnp.minimum(rest * jnp.exp(-step), math.pi)
 
     # pi - y, as y has no digits left of it near pi
-    rest = held(jax.lax.fori_loop(0, 5, nearer, jnp.full_like(k, math.pi)))
+    rest = stop_gradient(jax.lax.fori_loop(0, 5, nearer, jnp.full_like(k, math.pi)))
     y = math.pi - rest
     log_tail, ratio = _log_tail(y, rest, k, at_zero, _FLOAT64)
     sine = jnp.where(rest < 1, jnp.sin(rest), jnp.sin(y))
-    step = last_step(log_size - log_tail, ratio, k * sine, k * jnp.cos(y))
+    step = inverse_series_step(log_size - log_tail, ratio, k * sine, k * jnp.cos(y))
     return jnp.minimum(y + step, math.pi)
 
 
 # --- the score ---
 
 
-@pointwise
+@with_forward_derivatives
 def _score(z: Array, k: Array) -> Array:
     z, k = jnp.broadcast_arrays(z, k)
     valid = (k >= 0) & (k < jnp.inf) & (jnp.abs(z) <= math.pi)
     inside = valid & (jnp.abs(z) < math.pi)
     safe, at = jnp.where(valid, k, 1.0), jnp.where(inside, jnp.where(z < 0, -z, z), 1.0)
-    rule = by_dtype(k, _FLOAT32, _FLOAT64)
-    fixed = held(at)
+    rule = select_by_dtype(k, _FLOAT32, _FLOAT64)
+    fixed = stop_gradient(at)
     log_tail, ratio = _log_tail(fixed, math.pi - fixed, safe, _ratio_at_zero(safe, rule), rule)
     # From the fixed point to the angle itself: d log Q / dy = -1 / R, to the third order.
     move, rate = at - fixed, 1 / ratio
     bend = (safe * jnp.sin(fixed) * ratio - 1) * rate * rate
     log_tail = log_tail - move * (rate - 0.5 * move * bend)
-    score = -_ndtri_exp(at_most(log_tail, -math.log(2)))
+    score = -ndtri_exp(straight_through_minimum(log_tail, -math.log(2)))
     score = jnp.where(inside, jnp.where(z < 0, -score, score), jnp.sign(z) * jnp.inf)
     return jnp.where(valid, score, jnp.nan)

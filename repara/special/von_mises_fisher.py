@@ -15,15 +15,17 @@ import math
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.lax import stop_gradient
 from jax.typing import ArrayLike
 
-from repara.special.elementwise import as_floats, by_dtype, pointwise
-from repara.special.normal import _log_ndtr
-from repara.special.tails import Rule, gauss, held, integral, last_step, rough_step
+from repara.special.elementwise import as_floats, select_by_dtype, with_forward_derivatives
+from repara.special.normal import log_ndtr
+from repara.special.quadrature import Rule, gauss_legendre, integrate
+from repara.special.tail_integral import halley_step, inverse_series_step
 
-_FLOAT32 = (gauss(16), 17.0)
-_FLOAT64 = (gauss(40), 36.0)
-_ROUGH = (gauss(8), 10.0)
+_FLOAT32 = (gauss_legendre(16), 17.0)
+_FLOAT64 = (gauss_legendre(40), 36.0)
+_ROUGH = (gauss_legendre(8), 10.0)
 # The least room left to pi.
 _LEAST = 1e-6
 
@@ -113,7 +115,7 @@ def _fall_to(y: Array, end: Array, k: Array, m: Array) -> Array:
 def _ratio(y: Array, k: Array, m: Array, sign: Array, rule: tuple[Rule, float]) -> Array:
     """The tail above y (sign 1) or below (sign -1) over the density; y has no derivatives."""
     nodes, cut = rule
-    fixed, room = held(k), jnp.where(sign > 0, math.pi - y, y)
+    fixed, room = stop_gradient(k), jnp.where(sign > 0, math.pi - y, y)
 
     def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends
@@ -123,7 +125,7 @@ def _ratio(y: Array, k: Array, m: Array, sign: Array, rule: tuple[Rule, float]) 
 
     # where the density has fallen by exp(-cut): in the logarithm, between 1e-7 and the room left
     _, end = jax.lax.fori_loop(0, 10, halve, (1e-7 * room, room))
-    return integral(nodes, lambda t: jnp.exp(-_fall(y, sign * t, k, m)), held(end))
+    return integrate(nodes, lambda t: jnp.exp(-_fall(y, sign * t, k, m)), stop_gradient(end))
 
 
 def _mode(k: Array, m: Array) -> Array:
@@ -134,20 +136,20 @@ def _mode(k: Array, m: Array) -> Array:
 
 def _central(k: Array, m: Array) -> tuple[Array, Array, Array]:
     """A fixed point near the mode, and the tails above and below over the density there."""
-    rule = by_dtype(k, _FLOAT32, _FLOAT64)
-    centre = held(jnp.clip(_mode(k, m), 1e-6, math.pi - 1e-6))
+    rule = select_by_dtype(k, _FLOAT32, _FLOAT64)
+    centre = stop_gradient(jnp.clip(_mode(k, m), 1e-6, math.pi - 1e-6))
     one = jnp.ones_like(k)
     return centre, _ratio(centre, k, m, one, rule), _ratio(centre, k, m, -one, rule)
 
 
 def _solved(eps: Array, k: Array, m: Array) -> Array:
-    rule = by_dtype(k, _FLOAT32, _FLOAT64)
+    rule = select_by_dtype(k, _FLOAT32, _FLOAT64)
     one = jnp.ones_like(k)
     centre, above, below = _central(k, m)
     total = jnp.log(above + below)
-    upper = held(jnp.log(above) - total) > _log_ndtr(held(-eps))
+    upper = stop_gradient(jnp.log(above) - total) > log_ndtr(stop_gradient(-eps))
     sign = jnp.where(upper, one, -one)
-    log_size = _log_ndtr(-sign * eps)
+    log_size = log_ndtr(-sign * eps)
 
     def log_tail(y: Array, k: Array, total: Array, rule: tuple[Rule, float]) -> tuple[Array, Array]:
         ratio = _ratio(y, k, m, sign, rule)
@@ -159,28 +161,30 @@ def _solved(eps: Array, k: Array, m: Array) -> Array:
         return sign * (k * sine - m * jnp.cos(y) / sine), k * jnp.cos(y) + m / (sine * sine)
 
     def nearer(_: Array, y: Array) -> Array:
-        tail, ratio = log_tail(y, held(k), held(total), _ROUGH)
+        tail, ratio = log_tail(y, stop_gradient(k), stop_gradient(total), _ROUGH)
         # In -log of the room left the tail is exponential.
         room = jnp.where(upper, math.pi - y, y)
-        step = rough_step(held(log_size) - tail, ratio / room, held(slopes(y)[0]) * room + 1)
+        step = halley_step(
+            stop_gradient(log_size) - tail, ratio / room, stop_gradient(slopes(y)[0]) * room + 1
+        )
         return jnp.clip(y - sign * room * jnp.expm1(-step), 1e-30, math.pi - _LEAST)
 
-    y = held(jax.lax.fori_loop(0, by_dtype(k, 4, 7), nearer, centre))
+    y = stop_gradient(jax.lax.fori_loop(0, select_by_dtype(k, 4, 7), nearer, centre))
     tail, ratio = log_tail(y, k, total, rule)
     gap = log_size - tail
     # Closer to pi than that, which for d > 2 is next to impossible: pi, to within it.
     opposite = upper & (gap < -0.1) & (y > math.pi - 2 * _LEAST)
-    step = last_step(jnp.where(opposite, 0.0, gap), ratio, *slopes(y))
+    step = inverse_series_step(jnp.where(opposite, 0.0, gap), ratio, *slopes(y))
     found = opposite | (jnp.abs(gap) < 0.1)
     return jnp.where(found, y + sign * step, jnp.nan)
 
 
-@pointwise
+@with_forward_derivatives
 def _log_normalizer(k: Array, m: Array) -> Array:
     k, m = jnp.broadcast_arrays(k, m)
     valid = (k >= 0) & (k < jnp.inf)
     safe = jnp.where(valid, k, 1.0)
-    m = held(m)
+    m = stop_gradient(m)
     centre, above, below = _central(safe, m)
     # the area of the sphere of the other d - 1 coordinates
     half = 0.5 * (m + 1)
@@ -189,9 +193,9 @@ def _log_normalizer(k: Array, m: Array) -> Array:
     return jnp.where(valid, area + peak + jnp.log(above + below), jnp.nan)
 
 
-@pointwise
+@with_forward_derivatives
 def _angle(eps: Array, k: Array, m: Array) -> Array:
     eps, k, m = jnp.broadcast_arrays(eps, k, m)
     valid = (k >= 0) & (k < jnp.inf) & (jnp.abs(eps) <= 8.5)
-    y = _solved(jnp.where(valid, eps, 0.0), jnp.where(valid, k, 1.0), held(m))
+    y = _solved(jnp.where(valid, eps, 0.0), jnp.where(valid, k, 1.0), stop_gradient(m))
     return jnp.where(valid, y, jnp.nan)

@@ -22,7 +22,7 @@ from repara.distributions.kumaraswamy import Kumaraswamy
 from repara.distributions.normal import Normal
 from repara.distributions.pareto import Pareto
 from repara.distributions.uniform import Uniform
-from repara.special.tails import log1mexp
+from repara.special.elementary import log1mexp
 
 __all__: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The fit behind `repara.special.tails`: what Stirling's formula leaves of log Gamma(1 + x)."""
+"""The fit behind `repara.special.stirling`: what Stirling's formula leaves of log Gamma(1 + x)."""
 
 from __future__ import annotations
 

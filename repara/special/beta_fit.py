@@ -180,7 +180,7 @@ def logit_beta_from_normal_by_fit(eps: Array, a: Array, b: Array) -> Array:
     Example:
       >>> half, one = jnp.float32(0.5), jnp.float32(1.0)
       >>> round(float(logit_beta_from_normal_by_fit(half, one, one)), 4)  # logit Phi(1/2)
-      0.8075
+      0.807
     """
     tail = _choose_tail(eps, a, b)
     guess = _first_guess(a, b, tail, log_ratio_from_normal(*_of_gamma(eps, a, b, unpack(tail))))

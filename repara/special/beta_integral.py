@@ -213,7 +213,7 @@ def solve_logit(eps: Array, a: Array, b: Array) -> Array:
     Example:
       >>> one = jnp.ones(1)
       >>> round(float(solve_logit(0.5 * one, one, one)[0]), 4)  # logit Phi(1/2)
-      0.8075
+      0.807
     """
     # A stage, because several arrays leave what follows, and the loops of each would otherwise
     # recompute the start.

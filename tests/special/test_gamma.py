@@ -210,16 +210,16 @@ def test_seam_is_smooth(dtype):
         assert np.max(np.abs(below - above) / scale) < bar
 
 
-def test_edges(dtype):
+def test_edges():
     inf, nan = np.inf, np.nan
-    eps = jnp.array([-inf, inf, nan, 0, 0, 0, 0, 9, -9], dtype)
-    a = jnp.array([2, 2, 2, 0, -1, nan, inf, 2, 20], dtype)
+    eps = jnp.array([-inf, inf, nan, 0, 0, 0, 0, 9, -9])
+    a = jnp.array([2, 2, 2, 0, -1, nan, inf, 2, 20])
     expected = np.array([0, inf, nan, nan, nan, nan, inf, nan, nan])
     np.testing.assert_array_equal(gamma_from_normal(eps, a), expected)
     np.testing.assert_array_equal(log_gamma_from_normal(eps, a)[1:], expected[1:])
     assert log_gamma_from_normal(eps, a)[0] == -inf
-    x = jnp.array([0, inf, 1, 1, -1, nan], dtype)
-    a = jnp.array([2, 2, 0, -1, 2, 2], dtype)
+    x = jnp.array([0, inf, 1, 1, -1, nan])
+    a = jnp.array([2, 2, 0, -1, 2, 2])
     np.testing.assert_array_equal(log_gammainc(a, x), [-inf, 0, nan, nan, nan, nan])
     np.testing.assert_array_equal(log_gammaincc(a, x), [0, -inf, nan, nan, nan, nan])
     np.testing.assert_array_equal(normal_from_gamma(x, a), [-inf, inf, nan, nan, nan, nan])

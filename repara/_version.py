@@ -1,4 +1,4 @@
-"""The version of the package."""
+"""The version, in its own file so that packaging can read it without importing jax."""
 
 __all__ = ["__version__"]
 

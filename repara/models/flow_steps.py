@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from repara.distributions.bijectors import _OfVectors
+from repara.distributions.base import Shape
 from repara.models.splines import rational_quadratic, rational_quadratic_inverse
 from repara.special.elementary import softplus
 from repara.special.implicit import quantile
@@ -20,10 +20,14 @@ from repara.special.implicit import quantile
 __all__ = ["Autoregressive", "Coupling", "Layers", "Planar", "Reverse", "SplineCoupling"]
 
 
-class _OntoReals(_OfVectors):
-    """A map from R^D onto R^D."""
+class _FlowStep:
+    """A bijector from R^D onto R^D."""
 
+    event_ndims: ClassVar[int] = 1
     onto_reals: ClassVar[bool] = True
+
+    def forward_shape(self, shape: Shape) -> Shape:
+        return shape
 
 
 def _like(value: jax.Array, x: jax.Array) -> jax.Array:
@@ -32,7 +36,7 @@ def _like(value: jax.Array, x: jax.Array) -> jax.Array:
 
 
 @struct.dataclass
-class Reverse(_OntoReals):
+class Reverse(_FlowStep):
     """The coordinates in reverse order, so that the next layer changes the other ones.
 
         y_i = x_(D + 1 - i)
@@ -60,7 +64,7 @@ _UNIT = math.log(math.e - 1)
 
 
 @struct.dataclass
-class Planar(_OntoReals):
+class Planar(_FlowStep):
     """The planar map.
 
         y = x + v tanh(w . x + b),   v = u + (m(w . u) - w . u) w / |w|^2
@@ -161,7 +165,7 @@ _GATE_BIAS = 2.0
 
 
 @struct.dataclass
-class Autoregressive(_OntoReals):
+class Autoregressive(_FlowStep):
     """The inverse autoregressive step.
 
         y_i = s_i x_i + (1 - s_i) m_i,   s = sigmoid(2 + g),   (m, g) = net(x)
@@ -234,7 +238,7 @@ _MAX_LOG_SCALE = 2.0
 
 
 @struct.dataclass
-class Coupling(_OntoReals):
+class Coupling(_FlowStep):
     """The affine coupling: a network of half of the coordinates scales and shifts the others.
 
         y_a = x_a,   y_b = exp(s) x_b + m,   (m, r) = net(x_a),   s = 2 tanh(r / 2)
@@ -274,7 +278,7 @@ class Coupling(_OntoReals):
 
 
 @struct.dataclass
-class SplineCoupling(_OntoReals):
+class SplineCoupling(_FlowStep):
     """The coupling with monotone rational-quadratic splines.
 
         y_a = x_a,   y_b = spline(x_b; net(x_a)) on [-B, B], the identity outside

@@ -35,7 +35,7 @@ def test_active_units():
 
 
 def _quantiles(count):
-    """Points that stand for a standard normal: a mean over them is a quadrature."""
+    """Quantiles of the standard normal: a mean over them is a quadrature."""
     return jax.scipy.stats.norm.ppf((jnp.arange(1.0 * count) + 0.5) / count)
 
 

@@ -21,18 +21,20 @@ from jax import Array
 
 from repara._cpu import stage, unpack
 from repara.special.coefficients import beta as fitted
-from repara.special.constants import HALF_LOG_2PI
+from repara.special.constants import HALF_LOG_2PI, NOISE_BOUND_FLOAT32
 from repara.special.elementary import log1p
 from repara.special.elementwise import Tangent, is_zero, tangent_sum
-from repara.special.gamma import log_ratio_from_normal, minus_log_tails
+from repara.special.gamma import log_ratio_from_normal
+from repara.special.normal import minus_log_tails
 from repara.special.polynomial import horner_rows_and_gradient, horner_tables_and_gradient
 
 __all__ = [
+    "MASS_SCALE",
+    "MASS_SHIFT",
     "gamma_rate",
     "large_coordinates",
     "logit_beta_from_normal_by_fit",
     "quadratic_coefficient",
-    "small_mass",
 ]
 
 
@@ -82,7 +84,8 @@ class Gradient(NamedTuple):
 
 # --- coordinates, which `repara.special.fits.beta` uses too ---
 
-# N, the rate of the gamma variate, is b + RATE_SHIFT (a - 1); Wise (1950) has 1/2.
+# N, the rate of the gamma variate, is b + RATE_SHIFT (a - 1). Wise (1950), whom
+# `repara.special.fits.beta` cites, has 1/2; with 0.3 N stays positive.
 RATE_SHIFT = 0.3
 # Shifts that make the second and third variable of the large regime nearly linear in the fit.
 RATIO_SHIFT = 0.1
@@ -104,10 +107,6 @@ def gamma_rate(low: Array, high: Array) -> Array:
 
     Returns:
       The rate, positive.
-
-    References:
-      Wise (1950), "The incomplete beta function as a contour integral and a quickly converging
-      series for its inverse", Biometrika 37.
 
     Example:
       >>> gamma_rate(1.0, 2.0)
@@ -161,23 +160,6 @@ def _quadratic_coefficient_and_gradient(a: Array, b: Array) -> tuple[Array, Arra
     by_a = -inverse * (0.5 * k + 0.25 * (1 - b) * b)
     by_b = -inverse * (factor + 0.25 * a * (1 - b))
     return k, by_a, by_b
-
-
-def small_mass(s: Array, k: Array) -> Array:
-    """Computes m = s / (1 + (k - MASS_SHIFT) s), the first variable of the small regime.
-
-    Args:
-      s: (u a B(a, b))^(1 / a), with u the probability of the tail.
-      k: `quadratic_coefficient(a, b)`.
-
-    Returns:
-      m.
-
-    Example:
-      >>> small_mass(1.0, 0.75)
-      1.0
-    """
-    return s / (1 + (k - MASS_SHIFT) * s)
 
 
 # --- the function and its derivatives ---
@@ -247,7 +229,8 @@ def _choose_tail(eps: Array, a: Array, b: Array) -> Tail:
     falling = a * (right + jnp.log(share) + a * b * remainder)
     exchanged = jnp.where(is_large, a_is_larger, rising < falling)
     # NaN out of range; so is the gamma variate if one concentration is large.
-    minus_log = jnp.where(jnp.abs(eps) <= fitted.BOUND, jnp.where(exchanged, right, left), jnp.nan)
+    inside = jnp.abs(eps) <= NOISE_BOUND_FLOAT32
+    minus_log = jnp.where(inside, jnp.where(exchanged, right, left), jnp.nan)
     return Tail(jnp.where(exchanged, -1.0, 1.0).astype(minus_log.dtype), minus_log)
 
 

@@ -177,7 +177,11 @@ def with_forward_derivatives(
         together = _with_derivatives(_as_tuple(f), active, at_once=block is not None)
         return _custom(together, derivatives, None, block)
 
-    return lambda *xs: family(())(*xs)[0]
+    @functools.wraps(f)
+    def differentiable(*xs: Array) -> Array:
+        return family(())(*xs)[0]
+
+    return differentiable
 
 
 def _custom(

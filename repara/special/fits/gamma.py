@@ -1,6 +1,6 @@
-"""The fits behind `repara.special.gamma`: the gamma quantile and the normal score, in two regimes.
+"""The fits behind `repara.special.gamma`: variates from noise and the inverse, in two regimes.
 
-With u = Phi(eps) = P(a, z) the four fitted functions are, w being 1/a and b being log(1 + a),
+With u = Phi(eps) = P(a, z), w = 1 / a and b = log(1 + a), the four fitted functions are
 
 - `SMALL`  R in z = m exp(R(tau, b)),  m = -log(1 - u^(1/a)),  tau = m / (m + 8):        a <= seam
 - `LARGE`  M in z = a exp(eps sqrt(w) + w M),  M = A(eps^2, w) + eps sqrt(w) B(eps^2, w): a >= seam
@@ -10,8 +10,8 @@ With u = Phi(eps) = P(a, z) the four fitted functions are, w being 1/a and b bei
 
 m is exactly z at a = 1 and z Gamma(a + 1)^(-1/a) as z -> 0, so that R and S are smooth and small;
 log(1 + a) sends the singularity of the gamma function at a = -1 to infinity. L and T are the
-expansions of Temme (1979, 1992), in eps sqrt(w) and w, with fitted coefficients: under
-(eps, sqrt(w)) -> -(eps, sqrt(w)) they do not change, which is why half the monomials are absent.
+expansions of Temme (1979, 1992), in eps sqrt(w) and w, with fitted coefficients: they
+do not change under (eps, sqrt(w)) -> -(eps, sqrt(w)), so half of the monomials are absent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from typing import Any, NamedTuple
 import mpmath as mp  # type: ignore[import-untyped]
 from scipy import special
 
+from repara.special.constants import NOISE_BOUND_FLOAT32, NOISE_BOUND_FLOAT64
 from repara.special.fits import chebyshev
+
+__all__ = ["generate"]
 
 DIGITS = 45
 
@@ -34,7 +37,7 @@ def log_tails(a: Any, log_z: Any) -> tuple[Any, Any]:
     """
     z = mp.exp(log_z)
     log_kernel = a * log_z - z - mp.loggamma(a + 1)
-    # Q is 1 - P: as many bits more as Q is small, which the exponent of its density tells.
+    # Q is 1 - P and needs as many more bits as it is small, known from the exponent of its density.
     guard = max(0, int(-(log_kernel + mp.log(a)) / mp.log(2))) if z > a else 0
     if guard > 3000:
         f = mp.mpf(0)
@@ -100,21 +103,19 @@ def score(a: Any, log_z: Any) -> Any:
 
 
 class Setting(NamedTuple):
-    """What is fitted for one dtype.
+    """The fits for one dtype.
 
     Attributes:
-        dtype: The floating-point type whose arithmetic the coefficients are for.
-        seam: The concentration at which the two regimes of the quantile meet. (Those of the score
-            meet at 1.) All are fitted over a factor `OVERLAP` beyond, as derivatives are worst at
-            the end of a fit.
-        noise: Largest |eps|.
-        mass: Largest m; at eps = noise, m is at most 2 - log(Phi(-noise) / seam).
-        z: Largest z of `MASS`.
-        x: Least and greatest log(z / a) of `SCORE`.
-        tolerance: Bound on the absolute error of R and w M, which is the relative error of z; that
-        of S
-            and T, which the tails of P and Q multiply, is a sixteenth of it.
-        grid: Chebyshev nodes a side.
+      dtype: the floating-point type whose arithmetic the coefficients are for.
+      seam: the concentration at which the two regimes of the variate meet. (Those of the inverse
+        meet at 1.)
+      noise: largest |eps|.
+      mass: largest m; at eps = noise, m is at most 2 - log(Phi(-noise) / seam).
+      z: largest z of `MASS`.
+      x: least and greatest log(z / a) of `SCORE`.
+      tolerance: bound on the absolute error of R and w M, which is the relative error of z. The
+        bound on S and T, which the tails of P and Q multiply, is a sixteenth of it.
+      grid: Chebyshev nodes per side.
     """
 
     dtype: str
@@ -128,12 +129,14 @@ class Setting(NamedTuple):
 
 
 SETTINGS = (
-    Setting("float32", 8, 6.0, 25, 13, (-3.1, 2.6), 8e-7, 30),
-    Setting("float64", 16, 8.5, 46, 13, (-3.1, 2.6), 2e-11, 40),
+    Setting("float32", 8, NOISE_BOUND_FLOAT32, 25, 13, (-3.1, 2.6), 8e-7, 30),
+    Setting("float64", 16, NOISE_BOUND_FLOAT64, 46, 13, (-3.1, 2.6), 2e-11, 40),
 )
 
-
+# All are fitted over this factor beyond the seams, as derivatives are worst at the end of a fit.
 OVERLAP = 1.3
+# x / (x + MIDPOINT) maps [0, inf) to [0, 1).
+MIDPOINT = 8
 
 
 def _table(f: Callable[[Any, Any], Any], count: int) -> chebyshev.Table:
@@ -143,11 +146,11 @@ def _table(f: Callable[[Any, Any], Any], count: int) -> chebyshev.Table:
 
 def small(setting: Setting) -> chebyshev.Table:
     """R(tau, b) as monomials in 2 tau / tau_max - 1 and 2 b / b_max - 1."""
-    top, b_top = mp.mpf(setting.mass) / (setting.mass + 8), mp.log1p(OVERLAP * setting.seam)
+    top, b_top = mp.mpf(setting.mass) / (setting.mass + MIDPOINT), mp.log1p(OVERLAP * setting.seam)
 
     def f(x: Any, y: Any) -> Any:
         tau, a = top * (1 + x) / 2, mp.expm1(b_top * (1 + y) / 2)
-        m = 8 * tau / (1 - tau)
+        m = MIDPOINT * tau / (1 - tau)
         log_lower = a * mp.log(-mp.expm1(-m))
         return log_quantile(a, log_lower, mp.log(-mp.expm1(log_lower))) - mp.log(m)
 
@@ -188,11 +191,11 @@ def _trimmed(rows: chebyshev.Table) -> chebyshev.Table:
 
 def mass(setting: Setting) -> chebyshev.Table:
     """S(t, b) as monomials in 2 t / t_max - 1 and 2 b / b_max - 1, for a <= 1."""
-    top, b_top = mp.mpf(setting.z) / (setting.z + 8), mp.log1p(OVERLAP)
+    top, b_top = mp.mpf(setting.z) / (setting.z + MIDPOINT), mp.log1p(OVERLAP)
 
     def f(x: Any, y: Any) -> Any:
         t, a = top * (1 + x) / 2, mp.expm1(b_top * (1 + y) / 2)
-        z = 8 * t / (1 - t)
+        z = MIDPOINT * t / (1 - t)
         lower, _ = log_tails(a, mp.log(z))
         return mp.log(z) - mp.log(-mp.log(-mp.expm1(lower / a)))
 
@@ -228,45 +231,16 @@ def residual(setting: Setting) -> chebyshev.Table:
     return chebyshev.monomials_2d(chebyshev.truncated(table, setting.tolerance / 16))
 
 
-def noise(setting: Setting) -> dict[str, list[Any]]:
-    """The elementary pieces on the way from eps to m, as monomials.
-
-    With r = |eps| and s = (4 - r) / (4 + r) scaled to [-1, 1]: `LEFT` is -log Phi(-r) - r^2 / 2 and
-    `RIGHT` is -log(-log Phi(r)) - r^2 / 2. `EXPM1` is (1 - e^-x) / x on [0, log 2], in x, and
-    `LOG1P` is -log(1 - v) / u in u^2, u = v / (2 - v), v in [0, 1/2]: twice the series of atanh.
-    """
-    tolerance = 2e-9 if setting.dtype == "float32" else 1e-17
-    least = (4 - mp.mpf(setting.noise)) / (4 + mp.mpf(setting.noise))
-
-    def radius(x: Any) -> Any:
-        s = least + (1 - least) * (1 + x) / 2
-        return 4 * (1 - s) / (1 + s)
-
-    def left(x: Any) -> Any:
-        return -mp.log(mp.ncdf(-radius(x))) - radius(x) ** 2 / 2
-
-    def right(x: Any) -> Any:
-        return -mp.log(-mp.log1p(-mp.ncdf(-radius(x)))) - radius(x) ** 2 / 2
-
-    def expm1(s: Any) -> Any:
-        x = mp.log(2) * (1 + s) / 2
-        return -mp.expm1(-x) / x
-
-    def log1p(s: Any) -> Any:
-        u = mp.sqrt((1 + s) / 18)
-        return 2 * mp.atanh(u) / u
-
-    return {
-        "LEFT": chebyshev.fit(left, 60, 5 * tolerance),
-        "RIGHT": chebyshev.fit(right, 60, 5 * tolerance),
-        "EXPM1": chebyshev.shifted(chebyshev.fit(expm1, 30, tolerance), 2 / mp.log(2), -1),
-        "LOG1P": chebyshev.shifted(chebyshev.fit(log1p, 30, tolerance), 18, -1),
-    }
-
-
 def generate() -> str:
-    """The source of `repara/special/coefficients/gamma.py`."""
-    source = ""
+    """Returns the source of `repara/special/coefficients/gamma.py`, without its header.
+
+    Returns:
+      Python source.
+
+    Example:
+      >>> source = generate()  # doctest: +SKIP
+    """
+    source = f"MIDPOINT = {MIDPOINT}\n"
     with mp.workdps(DIGITS):
         for setting in SETTINGS:
             low, high = setting.x
@@ -280,9 +254,7 @@ def generate() -> str:
             }
             suffix = f"_{setting.dtype.upper()}"
             source += f"SEAM{suffix} = {float(setting.seam)}\n"
-            source += f"NOISE{suffix} = {setting.noise}\n"
-            source += f"S{suffix} = {(4 - setting.noise) / (4 + setting.noise)}\n"
-            source += f"TAU{suffix} = {setting.mass / (setting.mass + 8)}\n"
+            source += f"TAU{suffix} = {setting.mass / (setting.mass + MIDPOINT)}\n"
             source += f"B{suffix} = {float(mp.log1p(OVERLAP * setting.seam))!r}\n"
             source += f"Z{suffix} = {float(setting.z)}\n"
             source += f"OVERLAP{suffix} = {OVERLAP}\n"
@@ -291,7 +263,5 @@ def generate() -> str:
                 inner = setting.tolerance / (16 if name in ("MASS", "SCORE") else 1)
                 source += f"# {name.lower()}: at most {inner:.1e} from the function fitted\n"
                 source += chebyshev.literal_2d(name + suffix, table, setting.dtype)
-            for name, series in noise(setting).items():
-                source += chebyshev.literal(name + suffix, series, setting.dtype)
             source += chebyshev.literal("ETA" + suffix, eta(setting), setting.dtype)
     return source

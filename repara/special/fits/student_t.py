@@ -1,6 +1,6 @@
-"""The fits behind the quantile of `repara.special.student_t`.
+"""The fits behind `repara.special.student_t`.
 
-z is odd in eps. With e = |eps|, l = -log(2 Phi(-e)) and w = 1 / df the fitted functions are
+z is odd in eps. With e = |eps|, l = -log(2 Phi(-e)) and w = 1 / df, the fitted functions are
 
 - `NOISE`  P in l = e (e / 2 + P(t)),  t = (4 - e) / (4 + e)
 - `SMALL`  R in z = sqrt(df) sinh(x / 2) exp(R(s, b)),  x = 2 l / df,  s = 1 / (2 e^x - 1),
@@ -21,22 +21,26 @@ from typing import Any, NamedTuple
 
 import mpmath as mp  # type: ignore[import-untyped]
 
-from repara.special.fits import chebyshev
+from repara.special.fits import chebyshev, normal
+
+__all__ = ["generate"]
 
 DIGITS = 60
+# q / (q + MIDPOINT) maps [0, inf) to [0, 1).
+MIDPOINT = 6
 # All are fitted over this factor beyond the seam, as derivatives are worst at the end of a fit.
 OVERLAP = mp.mpf(13) / 10
 
 
 class Setting(NamedTuple):
-    """What is fitted for one dtype.
+    """The fits for one dtype.
 
     Attributes:
-        dtype: The floating-point type whose arithmetic the coefficients are for.
-        seam: The degrees of freedom from which `LARGE` holds.
-        noise: Largest |eps|: no probability that is a normal number of the type is further out.
-        tolerance: Bound on the absolute error of R and of g.
-        grid: Chebyshev nodes a side.
+      dtype: the floating-point type whose arithmetic the coefficients are for.
+      seam: the degrees of freedom from which `LARGE` holds.
+      noise: largest |eps|: no probability that is a normal number of the type is further out.
+      tolerance: bound on the absolute error of R and of g.
+      grid: Chebyshev nodes per side.
     """
 
     dtype: str
@@ -46,7 +50,7 @@ class Setting(NamedTuple):
     grid: int
 
 
-# Below the seam, float64 solves for a beta quantile.
+# Below the seam, float64 solves for a beta variate.
 SINGLE = Setting("float32", 4, 13, 1e-7, 22)
 DOUBLE = Setting("float64", 64, 38, 3e-13, 30)
 
@@ -131,7 +135,7 @@ def small(setting: Setting) -> chebyshev.Table:
 def _ends(setting: Setting) -> tuple[Any, Any]:
     """Largest w and t of `LARGE`."""
     w = OVERLAP / setting.seam
-    return w, setting.noise**2 * w / (setting.noise**2 * w + 6)
+    return w, setting.noise**2 * w / (setting.noise**2 * w + MIDPOINT)
 
 
 def large(setting: Setting) -> chebyshev.Table:
@@ -139,33 +143,37 @@ def large(setting: Setting) -> chebyshev.Table:
     w_top, t_top = _ends(setting)
 
     def f(t: Any, w: Any) -> Any:
-        q, df = 6 * t_top * t / (1 - t_top * t), 1 / (w_top * w)
+        q, df = MIDPOINT * t_top * t / (1 - t_top * t), 1 / (w_top * w)
         log_z = log_quantile_at_noise(df, mp.sqrt(q * df))
         return (mp.log1p(mp.exp(2 * log_z) / df) - q) / q * df
 
     return _table(f, setting)
 
 
-def _least(setting: Setting) -> Any:
-    return mp.mpf(4 - setting.noise) / (4 + setting.noise)
-
-
 def noise(setting: Setting) -> list[Any]:
     """P as monomials in t, scaled to [-1, 1]."""
-    least = _least(setting)
+    least = normal.scaled_radius_end(setting.noise)
 
     def f(x: Any) -> Any:
         t = least + (1 - least) * (1 + x) / 2
-        e = 4 * (1 - t) / (1 + t)
+        e = normal.MIDPOINT * (1 - t) / (1 + t)
         return size_of_noise(e) / e - e / 2
 
     return chebyshev.fit(f, 60, 1e-8)
 
 
 def generate() -> str:
-    """The source of `repara/special/coefficients/student_t.py`."""
+    """Returns the source of `repara/special/coefficients/student_t.py`, without its header.
+
+    Returns:
+      Python source.
+
+    Example:
+      >>> source = generate()  # doctest: +SKIP
+    """
     with mp.workdps(DIGITS):
-        source = f"LEAST_FLOAT32 = {float(_least(SINGLE))!r}\n"
+        source = f"MIDPOINT = {MIDPOINT}\n"
+        source += f"LEAST_FLOAT32 = {float(normal.scaled_radius_end(SINGLE.noise))!r}\n"
         source += f"B_FLOAT32 = {float(mp.log1p(OVERLAP * SINGLE.seam))!r}\n"
         source += chebyshev.literal("NOISE_FLOAT32", noise(SINGLE), "float32")
         source += f"# small: at most {SINGLE.tolerance:.1e} from the function fitted\n"

@@ -1,4 +1,4 @@
-"""The fits behind the float32 quantile of `repara.special.von_mises`, in three regimes.
+"""The fits behind `repara.special.von_mises` in float32, in three regimes.
 
 z is odd in eps. With e = |eps|, c = sqrt(2 pi) I0(k) exp(-k), which is dz/de at 0, r = (e c)^2,
 w = 1 / k and b = arcsinh(k / 2) the fitted functions are
@@ -24,13 +24,17 @@ from typing import Any
 
 import mpmath as mp  # type: ignore[import-untyped]
 
+from repara.special.constants import NOISE_BOUND_FLOAT32
 from repara.special.fits import chebyshev
+
+__all__ = ["generate"]
 
 DIGITS = 40
 SEAM = 14
 SPLIT = mp.mpf(5) / 2
-NOISE = 6
 FAR_END = mp.mpf(27) / 20  # of d^2
+# y / (y + MIDPOINT) maps [0, inf) to [0, 1).
+MIDPOINT = 4
 # All are fitted over these factors beyond the seams, as derivatives are worst at the end of a fit.
 OVERLAP = mp.mpf(11) / 10
 OVERLAP_SPLIT = mp.mpf(21) / 20
@@ -60,7 +64,7 @@ def _integral(f: Callable[[Any], Any], end: Any) -> Any:
 
 
 def _reach(rise: Any, k: Any) -> Any:
-    """The angle at which 2 k sin^2(t / 2) is `rise` and as much as counts; at most pi."""
+    """The angle at which 2 k sin^2(t / 2) exceeds `rise` by what is below rounding; at most pi."""
     square = rise + mp.mpf("1.2") * mp.mp.dps / max(k, mp.mpf("1e-9"))
     return 2 * mp.asin(mp.sqrt(square)) if square < 1 else mp.pi
 
@@ -73,7 +77,7 @@ def tail(k: Any, log_t: Any) -> tuple[Any, Any]:
     return _integral(lambda t: mp.exp(-2 * k * mp.sin(t / 2) * mp.sin(rest - t / 2)), end), z
 
 
-def centre(k: Any, z: Any) -> Any:
+def center(k: Any, z: Any) -> Any:
     """The integral of exp(-2 k sin^2(y / 2)) over y in [0, z]."""
     return _integral(lambda t: mp.exp(-2 * k * mp.sin(t / 2) ** 2), min(_reach(mp.mpf(0), k), z))
 
@@ -89,7 +93,7 @@ def log_quantile(k: Any, log_tail: Any) -> Any:
     total = 2 * mp.pi * scaled_bessel(k)
     central = -mp.expm1(log_tail + mp.log(2)) / 2
     inner = log_tail > -1.8
-    # to begin with, 2 k sin^2(z / 2) - log cos(z / 2) = -log_tail - log(2), nearly
+    # start from 2 k sin^2(z / 2) - log cos(z / 2) = -log_tail - log(2), which nearly holds
     low, high, aim = -50.0, 100.0, -float(log_tail) - math.log(2)
     for _ in range(60):
         middle = (low + high) / 2
@@ -102,7 +106,7 @@ def log_quantile(k: Any, log_tail: Any) -> Any:
         slope = 2 * t / (1 + t * t)  # dz / dlog_t
         if inner:
             z = 2 * mp.atan(t)
-            inside = centre(k, z)
+            inside = center(k, z)
             density = mp.exp(-2 * k * mp.sin(z / 2) ** 2)
             step = mp.log(central * total / inside) * inside / (density * slope)
         else:
@@ -168,8 +172,8 @@ def far() -> chebyshev.Table:
 
     def f(x: Any, b: Any) -> Any:
         k = 2 * mp.sinh(_b_top() * b)
-        share = x * FAR_END * (k + 1) / (FAR_END * (k + 1) + 4)
-        square = 4 * share / ((1 - share) * (k + 1))
+        share = x * FAR_END * (k + 1) / (FAR_END * (k + 1) + MIDPOINT)
+        square = MIDPOINT * share / ((1 - share) * (k + 1))
         log_q = mp.log(mp.expm1(k * square) / k) / 2
         log_t = log_quantile(k, log_q - mp.log(mp.sqrt(mp.pi / 2) * _slope(k)) - 2 * k)
         return 2 * mp.atan(mp.exp(-log_t)) / mp.sqrt(square)
@@ -180,7 +184,7 @@ def far() -> chebyshev.Table:
 def large() -> chebyshev.Table:
     """G(q, w) as monomials in 2 q / q_max - 1 and 2 w / w_max - 1, q = e^2 w."""
     w_top = OVERLAP / SEAM
-    top = NOISE**2 * w_top
+    top = NOISE_BOUND_FLOAT32**2 * w_top
 
     def f(q: Any, w: Any) -> Any:
         k = 1 / (w_top * w)
@@ -191,13 +195,21 @@ def large() -> chebyshev.Table:
 
 
 def generate() -> str:
-    """The source of `repara/special/coefficients/von_mises.py`."""
+    """Returns the source of `repara/special/coefficients/von_mises.py`, without its header.
+
+    Returns:
+      Python source.
+
+    Example:
+      >>> source = generate()  # doctest: +SKIP
+    """
     with mp.workdps(DIGITS):
         w_top = OVERLAP / SEAM
-        source = f"SEAM = {float(SEAM)}\nSPLIT = {float(SPLIT)}\nBOUND = {float(NOISE)}\n"
+        source = f"SEAM = {float(SEAM)}\nSPLIT = {float(SPLIT)}\n"
+        source += f"MIDPOINT = {MIDPOINT}\n"
         source += f"B = {float(_b_top())!r}\nR = {float(OVERLAP_SPLIT * SPLIT)!r}\n"
         source += f"FAR_END = {float(FAR_END)}\n"
-        source += f"W = {float(w_top)!r}\nQ = {float(NOISE**2 * w_top)!r}\n"
+        source += f"W = {float(w_top)!r}\nQ = {float(NOISE_BOUND_FLOAT32**2 * w_top)!r}\n"
         source += chebyshev.literal("SLOPE", slope(), "float32")
         source += chebyshev.literal("LOG1P", log1p(), "float32")
         for name, table in {"NEAR": near(), "FAR": far(), "LARGE": large()}.items():

@@ -84,7 +84,8 @@ class Gradient(NamedTuple):
 
 # --- coordinates, which `repara.special.fits.beta` uses too ---
 
-# N, the rate of the gamma variate, is b + RATE_SHIFT (a - 1); Wise (1950) has 1/2.
+# N, the rate of the gamma variate, is b + RATE_SHIFT (a - 1). Wise (1950), whom
+# `repara.special.fits.beta` cites, has 1/2; with 0.3 N stays positive.
 RATE_SHIFT = 0.3
 # Shifts that make the second and third variable of the large regime nearly linear in the fit.
 RATIO_SHIFT = 0.1
@@ -106,10 +107,6 @@ def gamma_rate(low: Array, high: Array) -> Array:
 
     Returns:
       The rate, positive.
-
-    References:
-      Wise (1950), "The incomplete beta function as a contour integral and a quickly converging
-      series for its inverse", Biometrika 37.
 
     Example:
       >>> gamma_rate(1.0, 2.0)

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from repara import _cpu
 from repara.special import beta_from_normal, elementwise, gamma, polynomial
 
 
@@ -17,7 +18,7 @@ def test_horner_rows_differentiates_itself():
 
 
 def test_pointwise_derivatives_of_every_order_and_mode():
-    f = elementwise.pointwise(lambda x, y: jnp.sin(x) * y**3)
+    f = elementwise.with_forward_derivatives(lambda x, y: jnp.sin(x) * y**3)
     x, y = jnp.array([[0.3, -2.0, 1.0]]), jnp.array([[1.5], [0.2]])
     total = lambda x, y: jnp.sum(f(x, y))  # noqa: E731
     np.testing.assert_allclose(jax.grad(total, 1)(x, y), 3 * y**2 * jnp.sum(jnp.sin(x)), rtol=1e-5)
@@ -41,7 +42,7 @@ def test_a_second_call_compiles_nothing():
 @pytest.mark.parametrize("block", [None, 8])  # bytes: two numbers
 def test_isolated_gives_what_the_function_gives(block):
     f = lambda x, y: (x + y, x * y, x - y)  # noqa: E731
-    isolated = jax.jit(lambda x, y: elementwise.isolated(f, x, y, block=block))
+    isolated = jax.jit(lambda x, y: _cpu.elementwise_stage(f, x, y, block=block))
     for shape in ((), (0,), (5,), (2, 3)):
         x = jnp.asarray(np.arange(1, 1 + np.prod(shape)), "float32").reshape(shape)
         for y in (jnp.full(shape, jnp.nan), 2 * x, jnp.ones((1,) * len(shape))):

@@ -10,9 +10,9 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
 from repara.distributions.base import Shape
+from repara.distributions.pytree import pytree_dataclass
 from repara.models.splines import rational_quadratic, rational_quadratic_inverse
 from repara.special.elementary import softplus
 from repara.special.implicit import quantile
@@ -35,7 +35,7 @@ def _like(value: jax.Array, x: jax.Array) -> jax.Array:
     return value.reshape((1,) * (x.ndim - value.ndim) + value.shape)
 
 
-@struct.dataclass
+@pytree_dataclass
 class Reverse(_FlowStep):
     """The coordinates in reverse order, so that the next layer changes the other ones.
 
@@ -63,7 +63,7 @@ class Reverse(_FlowStep):
 _UNIT = math.log(math.e - 1)
 
 
-@struct.dataclass
+@pytree_dataclass
 class Planar(_FlowStep):
     """The planar map.
 
@@ -164,7 +164,7 @@ def _dense(layers: Layers, x: jax.Array) -> jax.Array:
 _GATE_BIAS = 2.0
 
 
-@struct.dataclass
+@pytree_dataclass
 class Autoregressive(_FlowStep):
     """The inverse autoregressive step.
 
@@ -237,7 +237,7 @@ def _join(first: jax.Array, second: jax.Array) -> jax.Array:
 _MAX_LOG_SCALE = 2.0
 
 
-@struct.dataclass
+@pytree_dataclass
 class Coupling(_FlowStep):
     """The affine coupling: a network of half of the coordinates scales and shifts the others.
 
@@ -277,7 +277,7 @@ class Coupling(_FlowStep):
         return jnp.sum(self._parameters(_split(x)[0])[1], axis=-1)
 
 
-@struct.dataclass
+@pytree_dataclass
 class SplineCoupling(_FlowStep):
     """The coupling with monotone rational-quadratic splines.
 

@@ -5,7 +5,7 @@ import gc
 import os
 import sys
 
-from tests import units, xla_options
+from tests import expensive, units, xla_options
 
 # Before jax is imported: no search for an accelerator.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -25,13 +25,17 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # tenth of the time of the tests.
 gc.set_threshold(100_000, 20, 100)
 
-# A worker starts at 0.6 GB, and the compiler needs up to 0.8 GB for one program.
-_MEMORY_LIMIT = 1.1e9
+# Bytes above which compiled programs are freed: after a unit of tests, and after any test. A worker
+# starts at 0.6 GB, and the compiler needs up to 0.8 GB more for one program.
+_LIMIT_AFTER_UNIT, _LIMIT = 0.8e9, 1.1e9
 
 
-@pytest.fixture(params=["float32", "float64"])
+@pytest.fixture(params=["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def dtype(request):
-    """Runs a test in float32, then in float64 with 64-bit types enabled for it alone."""
+    """Runs a test in float32, and among the slow tests in float64, with 64-bit types enabled.
+
+    The fast tests of float64 are those that need its digits: derivatives, densities, scipy.
+    """
     with jax.enable_x64(request.param == "float64"):
         yield request.param
 
@@ -66,10 +70,19 @@ def pytest_collection_finish():
 
 
 def pytest_runtest_teardown(item, nextitem):
-    """Frees the programs of a unit after its last test, and earlier if they occupy too much."""
+    """Frees compiled programs if they occupy too much, sooner at the end of a unit."""
     is_last = nextitem is None or units.unit_of(item.nodeid) != units.unit_of(nextitem.nodeid)
-    if is_last or _resident_memory() > _MEMORY_LIMIT:
+    if _resident_memory() > (_LIMIT_AFTER_UNIT if is_last else _LIMIT):
         _release_memory()
+
+
+@pytest.hookimpl(tryfirst=True)  # before the tests with `-m "not slow"` are selected
+def pytest_collection_modifyitems(items):
+    """Marks the expensive tests as slow."""
+    for item in items:
+        name, _, parameters = item.name.partition("[")
+        if expensive.is_expensive(name, parameters.removesuffix("]")):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(optionalhook=True)

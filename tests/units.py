@@ -8,7 +8,7 @@ import re
 
 __all__ = ["case_of", "unit_of"]
 
-_REGISTRY_TEST = re.compile(r"tests/distributions/test_registry\w*\.py::\w+\[(.+)\]$")
+_REGISTRY_TEST = re.compile(r"tests/distributions/test_registry_\w+\.py::\w+\[(.+)\]$")
 
 
 def case_of(nodeid: str) -> str | None:

@@ -1,7 +1,7 @@
 """Which tests of the registry are slow, and in which order they run.
 
-The first case of a slow family represents it in the fast tests; its further cases are slow, except
-for tests that compile nothing.
+The first case of a family represents it in the fast tests of derivatives, moments and laws. If the
+family is slow, it also does so in the others, in float32, except in tests that compile nothing.
 """
 
 import pytest
@@ -12,10 +12,8 @@ from tests.units import case_of
 _ORDER = {case.name: index for index, case in enumerate(CASES)}
 _FIRST = {case.family: case.name for case in reversed(CASES)}
 
-# Whose programs take long to compile, whose float64 repeats what the derivatives test in float64,
-# and whose tests compile next to nothing.
+# Files whose programs take long to compile, and the one whose tests compile next to nothing.
 _EXPENSIVE = ("test_registry_derivatives.py", "test_registry_moments.py", "test_laws.py")
-_SINGLE = ("test_registry_samples.py",)
 _CHEAP = ("test_registry.py",)
 
 
@@ -24,10 +22,11 @@ def _is_slow(item):
     case, file = parameters.get("case"), item.path.name
     if not hasattr(case, "slow") or file in _CHEAP:
         return False
-    is_double = parameters.get("dtype") == "float64"
+    is_first = _FIRST[case.family] == case.name
     if not case.slow:
-        return is_double and file in _SINGLE
-    return is_double or file in _EXPENSIVE or _FIRST[case.family] != case.name
+        # Programs of further cases; those that differ in parameter values only share the first.
+        return file in _EXPENSIVE and not is_first and bool(case.build().batch_shape)
+    return parameters.get("dtype") == "float64" or file in _EXPENSIVE or not is_first
 
 
 def _position(item):

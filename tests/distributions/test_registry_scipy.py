@@ -83,6 +83,13 @@ def _compared(name, dtype):
     )
 
 
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    """Runs a test in both dtypes, float64 among the fast tests too: here it needs its digits."""
+    with jax.enable_x64(request.param == "float64"):
+        yield request.param
+
+
 @pytest.fixture
 def compared(case, dtype):
     """Returns what is compared; all tests of a case and dtype share it."""

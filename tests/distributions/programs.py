@@ -83,6 +83,7 @@ def density_and_summaries(q, x):
 
 
 def parameters_of(case, dtype):
+    """Returns the parameters of a case as jax arrays, in their own shapes."""
     return {k: jnp.asarray(np.asarray(v, dtype)) for k, v in case.parameters.items()}
 
 
@@ -203,17 +204,17 @@ _ZERO = 2
 
 
 def difference(values):
-    """The derivative at t = 0 from values [direction, stencil, ...] by five-point differences."""
+    """Returns the derivative at t = 0 of values [direction, stencil, ...] by finite differences."""
     return np.einsum("s,ds...->d...", _WEIGHTS, np.asarray(values)) / STEP
 
 
 def at_zero(values):
-    """Of values [direction, stencil, ...] those at t = 0."""
+    """Returns the values at t = 0 of an array [direction, stencil, ...]."""
     return np.asarray(values)[:, _ZERO]
 
 
 def _direction(case, name, value, rng):
-    """A random direction for one parameter, within its kind and small compared with it."""
+    """Returns a random direction in which a parameter stays valid, small compared with it."""
     value = np.asarray(value, "float64")
     size = np.where(value == 0, 0.1, 0.1 * np.abs(value))
     d = size * rng.uniform(0.3, 1.0, value.shape) * rng.choice([-1.0, 1.0], value.shape)
@@ -225,7 +226,7 @@ def _direction(case, name, value, rng):
 
 
 def directions_of(case, eps, marginal):
-    """One direction for each parameter by itself, then one for the noise; stacked."""
+    """Returns directions of parameters and noise: one for each parameter, the last for the noise."""
     rng = np.random.default_rng(0)
     parameters = {k: np.asarray(v, "float64") for k, v in case.parameters.items()}
     n = len(parameters) + 1
@@ -325,7 +326,7 @@ class Comparison(NamedTuple):
 
     Attributes:
       log_prob: the log-density at x.
-      log_prob_derivative: its derivative at x; at each integer of a discrete family, 0.
+      log_prob_derivative: its derivative at x.
       cdf: at x; None if the family has none, and so are the next four.
       icdf: at u.
       icdf_outside: `icdf` at numbers that are no probabilities.

@@ -1,4 +1,8 @@
-"""Every distribution with several parameter settings, for the tests that all of them must pass."""
+"""Every distribution with several parameter settings, for the tests that all of them must pass.
+
+Here are the cases of normals, combinators, relaxed and discrete families; the other families have
+files of their own.
+"""
 
 from typing import Any
 

@@ -226,7 +226,7 @@ def _direction(case, name, value, rng):
 
 
 def directions_of(case, eps, marginal):
-    """Returns directions of parameters and noise: one for each parameter, the last for the noise."""
+    """Returns stacked directions: one for each parameter, and the last for the noise."""
     rng = np.random.default_rng(0)
     parameters = {k: np.asarray(v, "float64") for k, v in case.parameters.items()}
     n = len(parameters) + 1

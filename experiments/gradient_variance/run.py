@@ -24,12 +24,8 @@ import numpy as np
 
 from experiments.gradient_variance import discrete, functions, logistic, report, signal_to_noise
 from experiments.harness.configuration import option, read_flags, validate
-from experiments.harness.run_directory import (
-    Progress,
-    RunDirectory,
-    fresh_workdir,
-    write_atomically,
-)
+from experiments.harness.progress import Progress
+from experiments.harness.run_directory import RunDirectory, fresh_workdir, write_atomically
 
 __all__ = ["Config", "run"]
 

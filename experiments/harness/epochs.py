@@ -6,14 +6,9 @@ from typing import Any, TypeVar
 
 import jax
 
-from experiments.harness.run_directory import (
-    Checkpoints,
-    Progress,
-    RunDirectory,
-    event_writer,
-    say,
-    write_scalars,
-)
+from experiments.harness.checkpoints import Checkpoints
+from experiments.harness.progress import Progress, event_writer, print_line, write_scalars
+from experiments.harness.run_directory import RunDirectory
 
 __all__ = ["NonFiniteLossError", "non_finite_message", "run_epochs"]
 
@@ -80,7 +75,7 @@ def run_epochs(
     directory.truncate_metrics(done)
     begin = time.perf_counter()
     compiled = epoch_fn.lower(state, *arguments(done + 1)).compile()
-    say(f"compiled in {time.perf_counter() - begin:.1f} s")
+    print_line(f"compiled in {time.perf_counter() - begin:.1f} s")
     progress = Progress(epochs, done, "epoch")
     events = None
     try:

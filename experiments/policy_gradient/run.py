@@ -17,9 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.harness.checkpoints import Checkpoints
 from experiments.harness.configuration import ConfigError, option, read_flags, validate
 from experiments.harness.epochs import non_finite_message, run_epochs
-from experiments.harness.run_directory import Checkpoints, RunDirectory, fresh_workdir, say
+from experiments.harness.progress import print_line
+from experiments.harness.run_directory import RunDirectory, fresh_workdir
 from experiments.policy_gradient import actor_critic, surrogates
 from experiments.policy_gradient.environments import gymnasium_adapter
 from experiments.policy_gradient.environments.cartpole import cartpole
@@ -118,18 +120,18 @@ def run(config: Config) -> dict[str, Any]:
     config = dataclasses.replace(config, workdir=workdir)
     directory = RunDirectory(workdir)
     # There is no data; a longer run begins with the shorter one.
-    directory.settle_config(config, "", free=_FREE, may_grow=("steps",))
+    directory.write_or_check_config(config, "", free=_FREE, may_grow=("steps",))
     keys = _Keys(*jax.random.split(jax.random.key(config.seed), 3))
     state = jax.jit(jax.vmap(lambda k: actor_critic.init(config, environment, k)))(
         jax.random.split(keys.init, config.num_seeds)
     )
     checkpoints = Checkpoints(directory.path / "checkpoints")
-    epoch, state = checkpoints.restore(state, say) or (0, state)
+    epoch, state = checkpoints.restore(state, print_line) or (0, state)
     if epoch:
-        say(f"continuing {directory.path} after epoch {epoch}")
+        print_line(f"continuing {directory.path} after epoch {epoch}")
     finished = directory.read_result()
     if finished and epoch * config.evaluate_every >= config.steps:
-        say(f"{directory.path} is complete; more --steps continue it")
+        print_line(f"{directory.path} is complete; more --steps continue it")
         return {**finished, "workdir": str(directory.path)}
     state = _train(config, environment, directory, checkpoints, state, epoch, keys)
     checkpoints.close()
@@ -266,7 +268,7 @@ def _report(
                 ),
             )
         else:
-            say("gymnasium is not installed: result.json has no gymnasium_return")
+            print_line("gymnasium is not installed: result.json has no gymnasium_return")
     result |= {
         "train_seconds": math.fsum(m["seconds"] for m in metrics),
         "device": jax.devices()[0].device_kind,
@@ -276,11 +278,11 @@ def _report(
         _draw(metrics, directory)
     name = "gymnasium_return" if "gymnasium_return" in result else "return"
     shown = ", ".join(f"{x:.1f}" for x in result[name])
-    say(
+    print_line(
         f"{name} {shown} after {config.steps} steps, {result['train_seconds']:.1f} s of training "
         f"for {config.num_seeds} seeds"
     )
-    say(f"result.json and plots/ are in {directory.path}")
+    print_line(f"result.json and plots/ are in {directory.path}")
     return {**result, "workdir": str(directory.path)}
 
 

@@ -19,9 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.harness.checkpoints import Checkpoints
 from experiments.harness.configuration import ConfigError, option, read_flags, validate
 from experiments.harness.epochs import NonFiniteLossError, non_finite_message, run_epochs
-from experiments.harness.run_directory import Checkpoints, RunDirectory, fresh_workdir, say
+from experiments.harness.progress import print_line
+from experiments.harness.run_directory import RunDirectory, fresh_workdir
 from experiments.topic_model import bounds
 from experiments.topic_model.corpus import (
     Corpus,
@@ -131,7 +133,7 @@ def run(config: Config) -> dict[str, Any]:
     config = dataclasses.replace(config, workdir=workdir)
     directory = RunDirectory(workdir)
     digest = hashlib.sha256(train.counts.tobytes()).hexdigest()
-    directory.settle_config(config, digest, free=_FREE, may_grow=("epochs",))
+    directory.write_or_check_config(config, digest, free=_FREE, may_grow=("epochs",))
 
     keys = _Keys(*jax.random.split(jax.random.key(config.seed), 3))
     model = bounds.build_model(config, train)
@@ -139,12 +141,12 @@ def run(config: Config) -> dict[str, Any]:
     optimizer = optax.adam(config.learning_rate)
     state = training.init_state(params, optimizer)
     checkpoints = Checkpoints(directory.path / "checkpoints")
-    epoch, state = checkpoints.restore(state, say) or (0, state)
+    epoch, state = checkpoints.restore(state, print_line) or (0, state)
     if epoch:
-        say(f"continuing {directory.path} after epoch {epoch}")
+        print_line(f"continuing {directory.path} after epoch {epoch}")
     finished = directory.read_result()
     if finished and epoch >= config.epochs:
-        say(f"{directory.path} is complete; more --epochs continue it")
+        print_line(f"{directory.path} is complete; more --epochs continue it")
         return {**finished, "workdir": str(directory.path)}
     epoch_fn = training.make_epoch(
         training.make_train_step(bounds.make_loss(config, model, len(train.counts)), optimizer),
@@ -275,14 +277,14 @@ def _report(
         held_out = np.asarray(mean_proportions(counts))[:, order]
         _draw(directory, metrics, result, topics, tops, held_out)
     for number, topic in enumerate(result["topics"], 1):
-        say(f"topic {number:2d} {topic['share']:6.1%} {' '.join(topic['words'])}")
-    say(
+        print_line(f"topic {number:2d} {topic['share']:6.1%} {' '.join(topic['words'])}")
+    print_line(
         f"perplexity {result['perplexity']:.1f} (K={config.num_eval_samples}), of the ELBO "
         f"{result['elbo_perplexity']:.1f}, coherence {result['coherence']:.3f}, "
         f"{result['used_topics']}/{config.num_topics} topics used, "
         f"{result['train_seconds']:.1f} s of training"
     )
-    say(f"result.json and plots/ are in {directory.path}")
+    print_line(f"result.json and plots/ are in {directory.path}")
     return {**result, "workdir": str(directory.path)}
 
 

@@ -22,15 +22,11 @@ import numpy as np
 from absl import flags
 
 from experiments.harness import hosts
+from experiments.harness.checkpoints import Checkpoints
 from experiments.harness.configuration import ConfigError, option, read_flags, validate
 from experiments.harness.epochs import NonFiniteLossError, non_finite_message, run_epochs
-from experiments.harness.run_directory import (
-    Checkpoints,
-    RunDirectory,
-    event_writer,
-    fresh_workdir,
-    say,
-)
+from experiments.harness.progress import event_writer, print_line
+from experiments.harness.run_directory import RunDirectory, fresh_workdir
 from experiments.vae import latents as vae_latents
 from experiments.vae import model as vae_model
 from experiments.vae.recipes import RECIPES
@@ -248,7 +244,7 @@ def run(config: Config) -> dict[str, Any]:
     workdir = config.workdir or str(fresh_workdir("vae"))
     config = dataclasses.replace(config, workdir=workdir)
     directory = RunDirectory(workdir)
-    directory.settle_config(
+    directory.write_or_check_config(
         config,
         _digest(config, data),
         free=_FREE,
@@ -275,7 +271,7 @@ def run(config: Config) -> dict[str, Any]:
 
     state = training.replicate(_over_seeds(config, init)(_per_seed(config, keys.init)), mesh)
     checkpoints = Checkpoints(directory.path / "checkpoints")
-    restored = checkpoints.restore(state, say)
+    restored = checkpoints.restore(state, print_line)
     hosts.barrier("restored")  # no host saves before all have looked for what was saved
     epoch, state = restored if restored is not None else (0, state)
     if config.mode != "train" and restored is None:
@@ -283,10 +279,10 @@ def run(config: Config) -> dict[str, Any]:
 
     if config.mode == "train":
         if epoch:
-            say(f"continuing {directory.path} after epoch {epoch}")
+            print_line(f"continuing {directory.path} after epoch {epoch}")
         finished = epoch >= config.epochs and directory.read_result()
         if finished:
-            say(f"{directory.path} is complete; --mode=evaluate evaluates it again")
+            print_line(f"{directory.path} is complete; --mode=evaluate evaluates it again")
             return {**finished, "workdir": str(directory.path)}
         epoch_fn = training.make_epoch(
             training.make_train_step(
@@ -430,7 +426,8 @@ def _report(
 
     evaluate = vae_report.make_evaluate(config, model)
     each = [
-        evaluate(p, test_images, key, say) for p, key in zip(params, keys.evaluate, strict=True)
+        evaluate(p, test_images, key, print_line)
+        for p, key in zip(params, keys.evaluate, strict=True)
     ]
     result = each[0] if len(each) == 1 else vae_report.over_seeds(each, config.seed)
     metrics = directory.read_metrics()
@@ -464,14 +461,14 @@ def _report(
     if len(each) > 1:
         spread = result["test_nll_spread"]
         shown = ", ".join(f"{r['test_nll']:.2f}" for r in each)
-        say(f"test_nll of the seeds {shown}: standard deviation {spread:.2f}")
-    say(
+        print_line(f"test_nll of the seeds {shown}: standard deviation {spread:.2f}")
+    print_line(
         f"test_nll {result['test_nll']:.2f} +- {result['test_nll_stderr']:.2f} nats "
         f"(K={config.num_eval_samples}), test_elbo {result['test_elbo']:.2f}, "
         f"{result['active_units']}/{result['num_units']} active units, "
         f"{result['train_seconds']:.1f} s of training"
     )
-    say(f"result.json and plots/ are in {directory.path}")
+    print_line(f"result.json and plots/ are in {directory.path}")
     return {**result, "workdir": str(directory.path)}
 
 
@@ -490,7 +487,7 @@ def _sample(
     figure = plotting.image_grid(
         directory.plots / "samples.png", images, columns, "means of samples from the prior"
     )
-    say(f"{config.num_images} images are in {archive} and {figure}")
+    print_line(f"{config.num_images} images are in {archive} and {figure}")
     return {"samples": str(archive), "figure": str(figure), "workdir": str(directory.path)}
 
 

@@ -8,15 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.harness.checkpoints import Checkpoints, digest
 from experiments.harness.configuration import ConfigError
-from experiments.harness.run_directory import (
-    Checkpoints,
-    Progress,
-    RunDirectory,
-    digest,
-    fresh_workdir,
-    write_atomically,
-)
+from experiments.harness.progress import Progress
+from experiments.harness.run_directory import RunDirectory, fresh_workdir, write_atomically
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +23,7 @@ class Config:
 
 
 def _settle(directory, config, data="d" * 64, **keywords):
-    directory.settle_config(config, data, **{"free": ("mode",), **keywords})
+    directory.write_or_check_config(config, data, **{"free": ("mode",), **keywords})
 
 
 def test_config_is_written_and_checked(tmp_path):
@@ -183,7 +178,7 @@ def test_progress_is_plain_lines_off_a_terminal_and_a_bar_on_one():
     plain = io.StringIO()
     progress = Progress(10, 0, "epoch", plain)
     progress.update(1, {"loss": "2.00", "images/s": "300"})
-    progress.say("a line")
+    progress.print_line("a line")
     progress.close()
     assert plain.getvalue() == "epoch  1/10 loss=2.00 images/s=300\na line\n"
     terminal = _Terminal()

@@ -22,7 +22,7 @@ from typing import Any
 
 import jax
 
-from experiments.harness.configuration import ConfigError
+from experiments.harness.configuration import ConfigError, changeable_fields
 
 __all__ = ["RunDirectory", "fresh_workdir", "write_atomically"]
 
@@ -115,21 +115,22 @@ class RunDirectory:
             raise ConfigError(f"{file}: is not a configuration that a run wrote") from None
 
     def write_or_check_config(
-        self, config: Any, data_sha256: str, *, free: Sequence[str], may_grow: Sequence[str] = ()
+        self, config: Any, data_sha256: str, *, may_grow: Sequence[str] = ()
     ) -> None:
-        """Writes `config.json`, or checks that the run that is there is the same.
+        """Writes `config.json`; if there is one, first checks that it is of the same run.
 
         Args:
-          config: the configuration, a dataclass.
+          config: the configuration, a dataclass of `option` fields. Those declared with
+            `may_change` may differ from the run that is there.
           data_sha256: the digest of the training data.
-          free: fields that do not change the course of training and may differ.
           may_grow: numeric fields that may be larger now than before.
 
         Raises:
           ConfigError: a field contradicts the run that is there; both values are named.
         """
-        flags = dataclasses.asdict(config)
-        flags = json.loads(json.dumps(flags))  # tuples become lists, as in the file
+        fields = dataclasses.asdict(config) | {"workdir": str(self.path)}
+        flags = json.loads(json.dumps(fields))  # tuples become lists, as in the file
+        free = changeable_fields(config)
         if (self.path / "config.json").exists():
             stored = self.read_config(self.path)
             for name, now in flags.items():

@@ -11,17 +11,17 @@ continues one that was complete.
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness.checkpoints import Checkpoints
 from experiments.harness.configuration import ConfigError, option, read_flags, validate
 from experiments.harness.epochs import non_finite_message, run_epochs
 from experiments.harness.progress import print_line
-from experiments.harness.run_directory import RunDirectory, fresh_workdir
+from experiments.harness.run_directory import RunDirectory
+from experiments.harness.runs import Run, RunKeys, open_run, result_if_complete, run_keys
 from experiments.policy_gradient import actor_critic, surrogates
 from experiments.policy_gradient.environments import gymnasium_adapter
 from experiments.policy_gradient.environments.cartpole import cartpole
@@ -53,7 +53,9 @@ class Config:
         choices=surrogates.ALGORITHMS,
     )
     environment: str = option("pendulum", "what is controlled", choices=tuple(ENVIRONMENTS))
-    workdir: str | None = option(None, "run directory; by default a fresh dated one under runs/")
+    workdir: str | None = option(
+        None, "run directory; by default a fresh dated one under runs/", may_change=True
+    )
     steps: int = option(12_000, "steps in the environment of each seed", low=1)
     num_seeds: int = option(5, "independent runs, at once", low=1)
     hidden_sizes: tuple[int, ...] = option(
@@ -73,23 +75,13 @@ class Config:
         choices=surrogates.BASELINES,
     )  # fmt: skip
     seed: int = option(0, "seed of everything", low=0)
-    num_eval_episodes: int = option(100, "episodes a seed of the result", low=2)
+    num_eval_episodes: int = option(100, "episodes a seed of the result", low=2, may_change=True)
     evaluate_every: int = option(500, "steps between evaluations, an epoch", low=1)
-    checkpoint_every: int = option(4, "epochs between checkpoints", low=1)
-
-
-# Fields that do not change the course of training: they may differ when a run is continued.
-_FREE = ("workdir", "num_eval_episodes", "checkpoint_every")
+    checkpoint_every: int = option(4, "epochs between checkpoints", low=1, may_change=True)
 
 
 class NonFiniteReturnError(RuntimeError):
     """A reward or a loss became infinite or NaN; names the step and the last good checkpoint."""
-
-
-class _Keys(NamedTuple):
-    init: jax.Array
-    train: jax.Array
-    evaluate: jax.Array
 
 
 def run(config: Config) -> dict[str, Any]:
@@ -116,26 +108,20 @@ def run(config: Config) -> dict[str, Any]:
             f"{config.evaluate_every}"
         )
     environment = ENVIRONMENTS[config.environment]()
-    workdir = config.workdir or str(fresh_workdir("policy_gradient"))
-    config = dataclasses.replace(config, workdir=workdir)
-    directory = RunDirectory(workdir)
     # There is no data; a longer run begins with the shorter one.
-    directory.write_or_check_config(config, "", free=_FREE, may_grow=("steps",))
-    keys = _Keys(*jax.random.split(jax.random.key(config.seed), 3))
+    opened = open_run("policy_gradient", config, "", may_grow=("steps",))
+    keys = run_keys(config.seed)
     state = jax.jit(jax.vmap(lambda k: actor_critic.init(config, environment, k)))(
         jax.random.split(keys.init, config.num_seeds)
     )
-    checkpoints = Checkpoints(directory.path / "checkpoints")
-    epoch, state = checkpoints.restore(state, print_line) or (0, state)
-    if epoch:
-        print_line(f"continuing {directory.path} after epoch {epoch}")
-    finished = directory.read_result()
-    if finished and epoch * config.evaluate_every >= config.steps:
-        print_line(f"{directory.path} is complete; more --steps continue it")
-        return {**finished, "workdir": str(directory.path)}
-    state = _train(config, environment, directory, checkpoints, state, epoch, keys)
-    checkpoints.close()
-    return _report(config, environment, directory, state, keys)
+    epoch, state = opened.restore(state)
+    epochs = config.steps // config.evaluate_every
+    result = result_if_complete(opened, epoch, epochs, "more --steps continue it")
+    if result is not None:
+        return result
+    state = _train(config, environment, opened, state, epoch, keys)
+    opened.checkpoints.close()
+    return _report(config, environment, opened.directory, state, keys)
 
 
 def make_epoch(config: Config, environment: Environment) -> Any:
@@ -190,11 +176,10 @@ def _make_returns(config: Config, environment: Environment, num_episodes: int) -
 def _train(
     config: Config,
     environment: Environment,
-    directory: RunDirectory,
-    checkpoints: Checkpoints,
+    opened: Run,
     state: Any,
     done: int,
-    keys: _Keys,
+    keys: RunKeys,
 ) -> Any:
     run_keys = jax.random.split(keys.train, config.num_seeds)
     returns = _make_returns(config, environment, _CURVE_EPISODES)
@@ -211,7 +196,9 @@ def _train(
             bad = epoch * config.evaluate_every
         if bad >= 0:
             raise NonFiniteReturnError(
-                non_finite_message("return", bad, epoch, checkpoints, "A smaller --learning_rate")
+                non_finite_message(
+                    "return", bad, epoch, opened.checkpoints, "A smaller --learning_rate"
+                )
             )
         line: dict[str, Any] = {"epoch": epoch, "step": epoch * config.evaluate_every}
         line |= {f"train_{k}": float(np.mean(v)) for k, v in values.items()}
@@ -221,8 +208,7 @@ def _train(
         return line, {**shown, "steps/s": f"{rate:.0f}"}
 
     return run_epochs(
-        directory,
-        checkpoints,
+        opened,
         make_epoch(config, environment),
         state,
         done=done,
@@ -234,7 +220,7 @@ def _train(
 
 
 def _report(
-    config: Config, environment: Environment, directory: RunDirectory, state: Any, keys: _Keys
+    config: Config, environment: Environment, directory: RunDirectory, state: Any, keys: RunKeys
 ) -> dict[str, Any]:
     policies = state.params["policy"]
     key = jax.random.fold_in(keys.evaluate, 0)  # not those of the curve

@@ -12,18 +12,18 @@ continues one that was complete.
 import dataclasses
 import hashlib
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness.checkpoints import Checkpoints
 from experiments.harness.configuration import ConfigError, option, read_flags, validate
 from experiments.harness.epochs import NonFiniteLossError, non_finite_message, run_epochs
 from experiments.harness.progress import print_line
-from experiments.harness.run_directory import RunDirectory, fresh_workdir
+from experiments.harness.run_directory import RunDirectory
+from experiments.harness.runs import Run, RunKeys, open_run, result_if_complete, run_keys
 from experiments.topic_model import bounds
 from experiments.topic_model.corpus import (
     Corpus,
@@ -44,7 +44,9 @@ _TOP_WORDS = 10
 class Config:
     """Everything that determines a run; the fields are the flags."""
 
-    workdir: str | None = option(None, "run directory; by default a fresh dated one under runs/")
+    workdir: str | None = option(
+        None, "run directory; by default a fresh dated one under runs/", may_change=True
+    )
     split: str = option(
         "held_out",
         "documents that are evaluated: held_out, a fifth of all; validation, a fifth of the "
@@ -85,20 +87,13 @@ class Config:
     learning_rate: float = option(1e-2, "of Adam", low=0)
     seed: int = option(0, "seed of everything but the split", low=0)
     num_eval_samples: int = option(
-        1000, "importance samples a document for the perplexity of the result", low=1
+        1000,
+        "importance samples a document for the perplexity of the result",
+        low=1,
+        may_change=True,
     )
     eval_every: int = option(10, "epochs between evaluations", low=1)
-    checkpoint_every: int = option(50, "epochs between checkpoints", low=1)
-
-
-# Fields that do not change the course of training: they may differ when a run is continued.
-_FREE = ("workdir", "num_eval_samples", "checkpoint_every")
-
-
-class _Keys(NamedTuple):
-    init: jax.Array
-    train: jax.Array
-    evaluate: jax.Array
+    checkpoint_every: int = option(50, "epochs between checkpoints", low=1, may_change=True)
 
 
 def run(config: Config) -> dict[str, Any]:
@@ -129,48 +124,37 @@ def run(config: Config) -> dict[str, Any]:
         raise ConfigError(
             f"--batch_size={config.batch_size}: there are {len(train.counts)} training documents"
         )
-    workdir = config.workdir or str(fresh_workdir("topic_model"))
-    config = dataclasses.replace(config, workdir=workdir)
-    directory = RunDirectory(workdir)
     digest = hashlib.sha256(train.counts.tobytes()).hexdigest()
-    directory.write_or_check_config(config, digest, free=_FREE, may_grow=("epochs",))
-
-    keys = _Keys(*jax.random.split(jax.random.key(config.seed), 3))
+    opened = open_run("topic_model", config, digest, may_grow=("epochs",))
+    keys = run_keys(config.seed)
     model = bounds.build_model(config, train)
     params = jax.jit(model.init)(keys.init, jnp.asarray(train.counts[:1]))
     optimizer = optax.adam(config.learning_rate)
     state = training.init_state(params, optimizer)
-    checkpoints = Checkpoints(directory.path / "checkpoints")
-    epoch, state = checkpoints.restore(state, print_line) or (0, state)
-    if epoch:
-        print_line(f"continuing {directory.path} after epoch {epoch}")
-    finished = directory.read_result()
-    if finished and epoch >= config.epochs:
-        print_line(f"{directory.path} is complete; more --epochs continue it")
-        return {**finished, "workdir": str(directory.path)}
+    epoch, state = opened.restore(state)
+    result = result_if_complete(opened, epoch, config.epochs, "more --epochs continue it")
+    if result is not None:
+        return result
     epoch_fn = training.make_epoch(
         training.make_train_step(bounds.make_loss(config, model, len(train.counts)), optimizer),
         num_examples=len(train.counts),
         batch_size=config.batch_size,
     )
-    state = _train(
-        config, directory, checkpoints, model, epoch_fn, state, epoch, train, evaluated, keys
-    )
-    checkpoints.close()
-    return _report(config, directory, model, state.params, train, evaluated, keys)
+    state = _train(config, opened, model, epoch_fn, state, epoch, train, evaluated, keys)
+    opened.checkpoints.close()
+    return _report(config, opened.directory, model, state.params, train, evaluated, keys)
 
 
 def _train(
     config: Config,
-    directory: RunDirectory,
-    checkpoints: Checkpoints,
+    opened: Run,
     model: TopicModel,
     epoch_fn: Any,
     state: training.TrainState,
     done: int,
     train: Corpus,
     evaluated: Corpus,
-    keys: _Keys,
+    keys: RunKeys,
 ) -> training.TrainState:
     data = jnp.asarray(train.counts)
     counts = jnp.asarray(evaluated.counts)
@@ -185,7 +169,7 @@ def _train(
         if bad_step >= 0:
             raise NonFiniteLossError(
                 non_finite_message(
-                    "loss", bad_step, epoch, checkpoints, "A smaller --learning_rate"
+                    "loss", bad_step, epoch, opened.checkpoints, "A smaller --learning_rate"
                 )
             )
         words = values.pop("words")
@@ -202,8 +186,7 @@ def _train(
         return line, {**shown, "documents/s": f"{documents / seconds:.0f}"}
 
     return run_epochs(
-        directory,
-        checkpoints,
+        opened,
         epoch_fn,
         state,
         done=done,
@@ -221,7 +204,7 @@ def _report(
     params: Any,
     train: Corpus,
     evaluated: Corpus,
-    keys: _Keys,
+    keys: RunKeys,
 ) -> dict[str, Any]:
     counts = jnp.asarray(evaluated.counts)
     elbo_key, importance_key, gradient_key = jax.random.split(keys.evaluate, 3)

@@ -25,8 +25,10 @@ class Config:
       3
     """
 
-    study: str = option("all", "the study to run", choices=("all", *STUDIES))
-    workdir: str | None = option(None, "run directory; by default a new dated one under runs/")
+    study: str = option("all", "the study to run", choices=("all", *STUDIES), may_change=True)
+    workdir: str | None = option(
+        None, "run directory; by default a new dated one under runs/", may_change=True
+    )
     quick: bool = option(
         False, "use about a tenth of the samples and steps, for a quick check (about a minute)"
     )

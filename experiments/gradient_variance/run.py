@@ -10,7 +10,6 @@ importance-weighted bounds. Each writes CSV files and a figure to the run direct
 numbers to result.json.
 """
 
-import dataclasses
 import time
 from typing import Any
 
@@ -19,7 +18,8 @@ import jax
 from experiments.gradient_variance.config import STUDIES, Config, resolve
 from experiments.gradient_variance.studies import Study
 from experiments.harness.progress import Progress, print_line
-from experiments.harness.run_directory import RunDirectory, fresh_workdir
+from experiments.harness.run_directory import RunDirectory
+from experiments.harness.runs import open_run
 
 __all__ = ["run"]
 
@@ -42,11 +42,7 @@ def run(config: Config) -> dict[str, Any]:
       result = gradient_variance.run(config)
     """
     studies = resolve(config)
-    workdir = config.workdir or str(fresh_workdir("gradient_variance"))
-    directory = RunDirectory(workdir)
-    directory.settle_config(
-        dataclasses.replace(config, workdir=workdir), "", free=("workdir", "study")
-    )
+    directory = open_run("gradient_variance", config, "").directory
     result: dict[str, Any] = directory.read_result() or {}
     key = jax.random.key(config.seed)
     for name in [name for name in studies if name not in result]:

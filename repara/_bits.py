@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-from repara._apart import apart
+from repara._cpu import compile_separately
 
 __all__ = ["bits"]
 
@@ -62,7 +62,7 @@ def _hashed(data: Array, shape: tuple[int, ...], dtype: jnp.dtype) -> Array:
         return (high.astype(dtype) << jnp.asarray(32, dtype)) | low.astype(dtype)
 
     def on_cpu(data: Array) -> Array:
-        return apart(hashed, data[0], data[1]).reshape(shape)
+        return compile_separately(hashed, data[0], data[1]).reshape(shape)
 
     def elsewhere(data: Array) -> Array:
         return jax.random.bits(jax.random.wrap_key_data(data, impl="threefry2x32"), shape, dtype)

@@ -23,8 +23,8 @@ from jax import lax
 from jax.scipy.special import ndtri
 from jax.typing import DTypeLike
 
-from repara._apart import apart
 from repara._bits import bits
+from repara._cpu import compile_separately
 
 Marginal = Literal["normal", "uniform"]
 Shape = Sequence[int]
@@ -111,7 +111,7 @@ def _normals(words: jax.Array, dtype: jnp.dtype) -> jax.Array:
         u = jnp.maximum((two - one) * (one - low) + low, low)
         return jnp.asarray(math.sqrt(2), dtype) * lax.erf_inv(u)
 
-    return apart(normal, words)
+    return compile_separately(normal, words)
 
 
 def _word(dtype: DTypeLike) -> jnp.dtype:

@@ -1,7 +1,8 @@
-"""Elementwise special functions with exact derivatives in every argument, one family a file.
+"""Elementwise special functions with exact derivatives in every argument, one family per file.
 
-`X_quantile(eps, parameters)` makes a variate from standard-normal noise by inversion of the CDF:
-Phi(eps) = F(z; parameters). `X_normal_score(z, parameters)` is its inverse in eps.
+`X_from_normal(eps, parameters)` makes a variate of X from standard-normal noise by inversion of the
+CDF, Phi(eps) = F(z; parameters). `normal_from_X(z, parameters)` is its inverse in eps. Names such
+as `log_gamma_from_normal` and `logit_beta_from_normal` say in which form the variate comes.
 """
 
 from repara.special.bessel import log_k1e
@@ -36,31 +37,34 @@ from repara.special.von_mises_fisher import (
     von_mises_fisher_log_normalizer,
 )
 
-__all__ = [
+__all__ = [  # noqa: RUF022, grouped by topic
+    # Variates from standard-normal noise, and the noise from variates.
     "beta_from_normal",
+    "logit_beta_from_normal",
+    "normal_from_beta",
     "gamma_from_normal",
-    "generalized_normal_from_normal",
-    "log_betainc",
     "log_gamma_from_normal",
+    "normal_from_gamma",
+    "generalized_normal_from_normal",
+    "normal_from_generalized_normal",
+    "log_inverse_gaussian_from_normal",
+    "normal_from_inverse_gaussian",
+    "skew_normal_from_normal",
+    "normal_from_skew_normal",
+    "student_t_from_normal",
+    "normal_from_student_t",
+    "truncated_normal_from_normal",
+    "von_mises_from_normal",
+    "normal_from_von_mises",
+    "von_mises_fisher_angle",
+    # Distribution functions and quantiles.
+    "log_betainc",
     "log_gammainc",
     "log_gammaincc",
-    "log_inverse_gaussian_from_normal",
-    "log_k1e",
     "log_ndtr",
-    "logit_beta_from_normal",
     "ndtri",
     "ndtri_exp",
-    "normal_from_beta",
-    "normal_from_gamma",
-    "normal_from_generalized_normal",
-    "normal_from_inverse_gaussian",
-    "normal_from_skew_normal",
-    "normal_from_student_t",
-    "normal_from_von_mises",
-    "skew_normal_from_normal",
-    "student_t_from_normal",
-    "truncated_normal_from_normal",
-    "von_mises_fisher_angle",
+    # Bessel functions and normalizers.
+    "log_k1e",
     "von_mises_fisher_log_normalizer",
-    "von_mises_from_normal",
 ]

@@ -1,16 +1,19 @@
 """Elementary functions that keep their digits, in derivatives too, where the usual ones do not."""
 
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from repara.special.coefficients import elementary as fitted
 from repara.special.constants import (
     ATANH_SERIES,
     BERNOULLI_NUMBERS,
     EXPM1_MINUS_SERIES,
     EXPM1_SERIES,
 )
+from repara.special.elementwise import select_by_dtype
 from repara.special.polynomial import horner
 
 __all__ = [
@@ -20,6 +23,8 @@ __all__ = [
     "log1p",
     "log1p_over",
     "log_sinh_over",
+    "minus_expm1_minus_over",
+    "minus_log_complement",
     "sigmoid",
     "softplus",
     "tanh",
@@ -166,6 +171,74 @@ def log1mexp(x: jax.Array) -> jax.Array:
         jnp.log(-jnp.expm1(jnp.where(near, x, -1.0))),
         log1p(-jnp.exp(jnp.where(near, -1.0, x))),
     )
+
+
+def minus_expm1_minus_over(x: jax.Array) -> jax.Array:
+    """Computes (1 - e^-x) / x for nonnegative x, with one exponential.
+
+    Args:
+      x: numbers from 0 up, float32 or float64.
+
+    Returns:
+      The quotient in (0, 1], like x.
+
+    Example:
+      >>> round(float(minus_expm1_minus_over(jnp.float32(1e-6))), 6)
+      1.0
+    """
+    near = x < math.log(2)
+    safe = jnp.where(near, 1.0, x)
+    series = horner(
+        select_by_dtype(x, fitted.EXPM1_FLOAT32, fitted.EXPM1_FLOAT64), jnp.where(near, x, 0.0)
+    )
+    return jnp.where(near, series, (1 - jnp.exp(-safe)) / safe)
+
+
+@jax.custom_jvp
+def minus_log_complement(x: jax.Array) -> jax.Array:
+    """Computes -log(1 - e^-x) for positive x, with one exponential and one logarithm.
+
+    If x is minus the logarithm of a probability, the value is that of the complementary one.
+
+    Args:
+      x: positive numbers, float32 or float64.
+
+    Returns:
+      The values, like x; the function is its own inverse.
+
+    Example:
+      >>> round(float(minus_log_complement(jnp.float32(1.0))), 5)
+      0.45868
+    """
+    complement = _complement(x)
+    v = complement.small
+    u = v / (2 - v)
+    series = u * horner(select_by_dtype(x, fitted.LOG1P_FLOAT32, fitted.LOG1P_FLOAT64), u * u)
+    return jnp.where(x < math.log(2), -jnp.log(complement.value), series)
+
+
+class _Complement(NamedTuple):
+    """1 - v for v = e^-x."""
+
+    odds: jax.Array  # v / (1 - v)
+    value: jax.Array  # 1 - v, without cancellation
+    small: jax.Array  # v, or 1/2 if it is larger
+
+
+def _complement(x: jax.Array) -> _Complement:
+    near = x < math.log(2)
+    v = jnp.exp(-x)
+    small = jnp.where(near, x, 0.5)
+    series = small * horner(select_by_dtype(x, fitted.EXPM1_FLOAT32, fitted.EXPM1_FLOAT64), small)
+    y = jnp.where(near, series, 1 - v)
+    return _Complement(v / y, y, jnp.where(near, 0.5, v))
+
+
+@minus_log_complement.defjvp
+def _minus_log_complement_jvp(
+    primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    return minus_log_complement(*primals), -_complement(*primals).odds * tangents[0]
 
 
 @jax.custom_jvp

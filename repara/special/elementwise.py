@@ -1,9 +1,8 @@
-"""What the elementwise functions share: argument checks, derivatives, one loop for the outputs."""
+"""What the elementwise functions share: checks of arguments and rules of differentiation."""
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -13,61 +12,89 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
-from repara._apart import apart
+from repara._cpu import BLOCK_BYTES, elementwise_stage
 
+__all__ = [
+    "Tangent",
+    "as_floats",
+    "is_zero",
+    "select_by_dtype",
+    "tangent_sum",
+    "with_forward_derivatives",
+]
+
+# The tangent of an argument in a custom rule that is made with `symbolic_zeros=True`.
 Tangent = Array | SymbolicZero
 Outputs = tuple[Array, ...]
 T = TypeVar("T")
 
-# Bytes of each array at a time on a CPU, so that some of them stay in a core's cache. From a
-# quarter of it on, times differ little; at once, some functions of many loops take up to twice the
-# time, and 30 to 140 arrays of a million where 6 to 14 do.
-BLOCK = 1 << 19
-
 
 def as_floats(name: str, *arguments: ArrayLike) -> list[Array]:
-    """The arguments as arrays of one floating-point dtype and one rank, ready to broadcast.
+    """Returns the arguments as arrays of one floating-point dtype and one rank.
 
-    Axes of length 1 are put in front, so that no rank is promoted later on; lengths stay, so that
-    what depends on a small argument alone is computed on that alone.
+    Axes of length 1 are put in front, so that later operations do not promote ranks. Lengths stay,
+    so that what depends on a small argument alone is computed on that alone.
 
     Args:
-        name: The calling function, for the error.
-        *arguments: Numbers or arrays whose shapes broadcast; integers become the default float.
+      name: the name of the calling function, for the error.
+      *arguments: numbers or arrays whose shapes broadcast; integers become the default float.
 
     Returns:
-        Arrays of equal rank, float32 or float64.
+      Arrays of equal rank, float32 or float64.
 
     Raises:
-        TypeError: If the common dtype is not float32 or float64.
-        ValueError: If the shapes do not broadcast.
+      TypeError: the common dtype is neither float32 nor float64.
+      ValueError: the shapes do not broadcast.
 
     Example:
-        >>> [v.shape for v in as_floats("f", jnp.ones((2, 3)), jnp.ones(3), 1.0)]
-        [(2, 3), (1, 3), (1, 1)]
+      >>> [v.shape for v in as_floats("f", jnp.ones((2, 3)), jnp.ones(3), 1.0)]
+      [(2, 3), (1, 3), (1, 1)]
     """
     inexact = [x for x in arguments if jnp.issubdtype(jnp.result_type(x), jnp.inexact)]
     dtype = jnp.result_type(*inexact) if inexact else jnp.result_type(float)
     if dtype not in (jnp.float32, jnp.float64):
-        raise TypeError(f"{name} computes in float32 or float64, got {dtype}; cast to one of them.")
+        raise TypeError(f"{name} computes in float32 or float64, got {dtype}: cast to one of them")
     arrays = [jnp.asarray(x, dtype=dtype) for x in arguments]
     rank = len(jnp.broadcast_shapes(*(x.shape for x in arrays)))
     return [jnp.reshape(x, (1,) * (rank - x.ndim) + x.shape) for x in arrays]
 
 
+def select_by_dtype(x: Array, for_float32: T, for_float64: T) -> T:
+    """Returns the second argument for a float32 x and the third one for a float64 x.
+
+    Args:
+      x: an array.
+      for_float32: anything, such as the coefficients of a polynomial.
+      for_float64: the same for the other dtype.
+
+    Returns:
+      One of the two.
+
+    Example:
+      >>> select_by_dtype(jnp.float32(1.0), 4, 9)
+      4
+    """
+    return for_float32 if x.dtype == jnp.float32 else for_float64
+
+
 def tangent_sum(
     shape: tuple[int, ...], dtype: jnp.dtype, *pairs: tuple[Array | None, Tangent]
 ) -> Array:
-    """Sum of derivative x tangent over the arguments whose tangent is not known to be zero.
+    """Computes the sum of derivative x tangent over the tangents that are not known to be zero.
 
     Args:
-        shape: The shape of the function's value.
-        dtype: Its dtype.
-        *pairs: A derivative and a tangent for each argument. The derivative is not used, and may be
-            None, where `is_zero` says that the tangent is.
+      shape: the shape of the function's value.
+      dtype: its dtype.
+      *pairs: a derivative and a tangent for each argument. The derivative is not used, and may be
+        None, if `is_zero` holds for the tangent.
 
     Returns:
-        The tangent of the value.
+      The tangent of the value.
+
+    Example:
+      >>> x = jnp.float32(2.0)
+      >>> float(tangent_sum((), x.dtype, (3 * x, x), (x, x)))
+      16.0
     """
     total: Array | None = None
     for derivative, tangent in pairs:
@@ -81,79 +108,103 @@ def tangent_sum(
 
 
 def is_zero(tangent: Tangent) -> bool:
-    """Whether a tangent in a custom rule (`symbolic_zeros=True`) is known to be zero."""
+    """Returns whether a tangent in a custom rule is known to be zero.
+
+    Args:
+      tangent: a tangent in a rule that is defined with `symbolic_zeros=True`.
+
+    Returns:
+      True for a symbolic zero.
+
+    Example:
+      >>> is_zero(jnp.zeros(3))
+      False
+    """
     return isinstance(tangent, SymbolicZero)
 
 
 def with_forward_derivatives(
-    f: Callable[..., Array], *, block: int | None = BLOCK
+    f: Callable[..., Array], *, block: int | None = BLOCK_BYTES
 ) -> Callable[..., Array]:
-    """Makes the derivatives of an elementwise function coefficients computed beside its value.
+    """Returns an elementwise function whose derivatives are computed together with its value.
 
-    The tangent is sum_i df/dx_i x_dot_i with df/dx_i from one forward pass through `f`; so backward
-    differentiation keeps one array an argument, not every step of every polynomial, and arguments
-    that are not differentiated cost nothing. The coefficients are such functions themselves, so
-    that derivatives of any order, forward and backward, are made of forward passes only. First
-    derivatives in all arguments come from one loop; higher ones argument by argument, as the
-    unrolled steps of all of them together are too many for the compiler's memory.
+        f_dot = sum_i df/dx_i x_i_dot
+
+    The df/dx_i come from one forward pass through `f`. Reverse mode therefore keeps one array per
+    argument instead of every step of every polynomial, and arguments that are not differentiated
+    cost nothing. The df/dx_i are functions of the same kind, so derivatives of any order, in
+    forward and reverse mode, consist of forward passes only.
+
+    First derivatives in all arguments come from one loop. Higher ones are computed argument by
+    argument, as all of them unrolled together would exhaust the compiler's memory.
 
     Args:
-        f: Elementwise in arguments of one rank and dtype whose shapes broadcast.
-        block: As in `isolated`.
+      f: elementwise in arguments of one rank and dtype whose shapes broadcast.
+      block: bytes of each array per block on a CPU, or None for no blocks; see
+        `repara._cpu.elementwise_stage`.
 
     Returns:
-        A function like `f`.
+      A function with the values of `f`.
+
+    Example:
+      >>> square = with_forward_derivatives(lambda x: x * x)
+      >>> float(jax.grad(square)(3.0))
+      6.0
     """
 
     @functools.cache
     def family(orders: tuple[int, ...]) -> Callable[..., Outputs]:
-        """The value and its derivatives in every subset of `orders`, as 2^len(orders) outputs."""
-        outputs = functools.reduce(lambda g, i: _with_slopes(g, (i,)), orders, _as_tuple(f))
+        """The value and its derivatives in every subset of `orders`: 2^len(orders) outputs."""
+        outputs = functools.reduce(lambda g, i: _with_derivatives(g, (i,)), orders, _as_tuple(f))
 
-        def slopes(active: tuple[int, ...], *xs: Array) -> list[Outputs]:
+        def derivatives(active: tuple[int, ...], *xs: Array) -> list[Outputs]:
             count = 2 ** len(orders)
             return [family((*orders, i))(*xs)[count:] for i in active]
 
-        return _custom(outputs, slopes, None if orders else jointly, block)
+        return _custom(outputs, derivatives, None if orders else jointly, block)
 
     @functools.cache
     def jointly(active: tuple[int, ...]) -> Callable[..., Outputs]:
         """The value and its first derivatives in all of `active`."""
 
-        def slopes(moving: tuple[int, ...], *xs: Array) -> list[Outputs]:
+        def derivatives(moving: tuple[int, ...], *xs: Array) -> list[Outputs]:
             columns = []
             for j in moving:
                 parts = [family((i, j))(*xs) for i in active]
                 columns.append((parts[0][2], *(part[3] for part in parts)))
             return columns
 
-        together = _with_slopes(_as_tuple(f), active, at_once=block is not None)
-        return _custom(together, slopes, None, block)
+        together = _with_derivatives(_as_tuple(f), active, at_once=block is not None)
+        return _custom(together, derivatives, None, block)
 
-    return lambda *xs: family(())(*xs)[0]
+    @functools.wraps(f)
+    def differentiable(*xs: Array) -> Array:
+        return family(())(*xs)[0]
+
+    return differentiable
 
 
 def _custom(
     f: Callable[..., Outputs],
-    slopes: Callable[..., list[Outputs]],
+    derivatives: Callable[..., list[Outputs]],
     jointly: Callable[[tuple[int, ...]], Callable[..., Outputs]] | None,
     block: int | None,
 ) -> Callable[..., Outputs]:
-    """A copy of f whose derivatives are `slopes(active, *xs)`, or come from `jointly(active)`."""
-    # Compiled as such, so that a call outside jit is traced once a shape and not once a call; f
-    # itself, so that what asks for its shapes and what compiles it trace it once together.
+    """f with the derivatives `derivatives(active, *xs)`, or those from `jointly(active)`."""
+    # Both are jitted. A call outside jit is then traced once per shape, not once per call; and
+    # shape inference and compilation share one trace of f.
     traced = jax.jit(f)
-    own = jax.custom_jvp(jax.jit(lambda *xs: isolated(traced, *xs, block=block)))
+    own = jax.custom_jvp(jax.jit(lambda *xs: elementwise_stage(traced, *xs, block=block)))
 
     def rule(primals: Outputs, tangents: tuple[Tangent, ...]) -> tuple[Outputs, Outputs]:
         active = tuple(i for i, tangent in enumerate(tangents) if not is_zero(tangent))
         if jointly is not None and active:
-            value, *found = jointly(active)(*primals)
+            value, *firsts = jointly(active)(*primals)
             values: Outputs = (value,)
-            columns: list[Outputs] = [(slope,) for slope in found]
+            columns: list[Outputs] = [(first,) for first in firsts]
         else:
             values = own(*primals)
-            columns = slopes(active, *primals)
+            columns = derivatives(active, *primals)
         dots = []
         for k, value in enumerate(values):
             pairs = ((column[k], tangents[i]) for column, i in zip(columns, active, strict=True))
@@ -168,23 +219,23 @@ def _as_tuple(f: Callable[..., Array]) -> Callable[..., Outputs]:
     return lambda *xs: (jnp.broadcast_to(f(*xs), jnp.broadcast_shapes(*(x.shape for x in xs))),)
 
 
-def _with_slopes(
+def _with_derivatives(
     f: Callable[..., Outputs], active: tuple[int, ...], *, at_once: bool = False
 ) -> Callable[..., Outputs]:
     """The outputs of f, then their derivatives in the first of `active`, in the second, ...
 
-    Directions at once run a loop in f once, where it would run once a direction; without loops the
-    compiler itself finds what directions have in common, and takes less memory for it.
+    With `at_once`, loops in f run once for all directions instead of once per direction. Without
+    loops in f, the compiler itself finds what the directions share, and needs less memory for it.
     """
 
     def one_by_one(*xs: Array) -> Outputs:
         values: Outputs = ()
-        slopes: list[Array] = []
+        derivatives: list[Array] = []
         for i in active:
             along = (jnp.ones_like(xs[i]),)
-            values, slope = jax.jvp(lambda x, i=i: f(*xs[:i], x, *xs[i + 1 :]), (xs[i],), along)
-            slopes += slope
-        return (*values, *slopes)
+            values, columns = jax.jvp(lambda x, i=i: f(*xs[:i], x, *xs[i + 1 :]), (xs[i],), along)
+            derivatives += columns
+        return (*values, *derivatives)
 
     def together(*xs: Array) -> Outputs:
         moving = tuple(xs[i] for i in active)
@@ -197,107 +248,9 @@ def _with_slopes(
             new = dict(zip(active, ys, strict=True))
             return f(*(new.get(i, x) for i, x in enumerate(xs)))
 
-        values, slopes = jax.vmap(lambda *t: jax.jvp(along, moving, t), out_axes=(None, 0))(
+        values, derivatives = jax.vmap(lambda *t: jax.jvp(along, moving, t), out_axes=(None, 0))(
             *tangents
         )
-        return (*values, *(slope[i] for i in range(len(active)) for slope in slopes))
+        return (*values, *(column[i] for i in range(len(active)) for column in derivatives))
 
     return together if at_once and len(active) > 1 else one_by_one
-
-
-def isolated(
-    f: Callable[..., tuple[Array, ...]], *arguments: Array, block: int | None = None
-) -> tuple[Array, ...]:
-    """f(*arguments), compiled on a CPU apart from what makes its arguments and uses its results.
-
-    XLA on a CPU makes a loop for every array that leaves a fused computation and evaluates again in
-    each whatever it counts as cheap: long polynomials several times, normal noise in each loop that
-    reads it; measured, two to four times the work. Two things stop it: a conditional (`apart`), and
-    two real arrays that leave as one complex array leave from one loop. Other platforms fuse
-    several outputs and need neither.
-
-    Arrays are also made one-dimensional: a last axis of a few elements would keep the loops from
-    using vectors. Where an argument's sharding is part of its type that would lose it, and f is
-    called as it is.
-
-    Args:
-        f: Elementwise, to real arrays of the arguments' broadcast shape and of one dtype.
-        *arguments: Arrays.
-        block: On a CPU, how many bytes of each array at a time, so that what f makes on its way
-            stays in the cache: for an f of many loops. None for all at once.
-
-    Returns:
-        What f returns.
-    """
-    shape = jax.eval_shape(f, *arguments)[0].shape
-    if math.prod(shape) < 2 or any(map(_sharded, arguments)):
-        return f(*arguments)
-
-    def flat(x: Array) -> Array:
-        return x.reshape(1) if x.size == 1 else jnp.broadcast_to(x, shape).reshape(-1)
-
-    def on_cpu(*arrays: Array) -> tuple[Array, ...]:
-        xs = [flat(x) for x in arrays]
-        count = block and block // xs[0].dtype.itemsize
-        if count is None or max(x.size for x in xs) <= count:
-            results = _in_pairs(f, *xs)
-        else:
-            results = _in_blocks(f, count, *xs)
-        return tuple(x.reshape(shape) for x in results)
-
-    return jax.lax.platform_dependent(*arguments, cpu=on_cpu, default=f)
-
-
-def _in_pairs(f: Callable[..., tuple[Array, ...]], *xs: Array) -> tuple[Array, ...]:
-    """f apart, two of its results at a time as one complex array."""
-
-    def packed(*xs: Array) -> tuple[Array, ...]:
-        outputs = f(*xs)
-        pairs = zip(outputs[0::2], outputs[1::2], strict=False)
-        return (*(jax.lax.complex(*pair) for pair in pairs), *outputs[len(outputs) // 2 * 2 :])
-
-    parts: list[Array] = []
-    for x in apart(packed, *xs):
-        parts += [jax.lax.real(x), jax.lax.imag(x)] if jnp.iscomplexobj(x) else [x]
-    return tuple(parts)
-
-
-def _in_blocks(f: Callable[..., tuple[Array, ...]], block: int, *xs: Array) -> tuple[Array, ...]:
-    """f of one-dimensional arrays of one length, or of length 1, a block after the other.
-
-    Results are written over the arguments, block by block: no other array of their length is held,
-    and none is filled with zeros to start from, where there are as many arguments as results.
-    """
-    size = max(x.size for x in xs)
-    least = -(-size // block)
-    # Somewhat shorter blocks, if those are of one length: without copies that are padded.
-    count = next((n for n in range(least, 2 * least) if size % n == 0), least)
-    block = -(-size // count)
-
-    def cut(x: Array) -> Array:
-        return jnp.pad(x, (0, count * block - size), mode="edge").reshape(count, block)
-
-    def one(*long: Array) -> tuple[Array, ...]:
-        parts = iter(long)
-        return _in_pairs(f, *(x if x.size == 1 else next(parts) for x in xs))
-
-    arguments = [cut(x) for x in xs if x.size > 1]
-    results = jax.eval_shape(one, *(x[0] for x in arguments))
-    more = [jnp.zeros((count, block), x.dtype) for x in results[len(arguments) :]]
-
-    def body(i: Array, held: list[Array]) -> list[Array]:
-        found = one(*(x[i] for x in held[: len(arguments)]))
-        written = [x.at[i].set(value) for x, value in zip(held, found, strict=False)]
-        return written + held[len(written) :]
-
-    done = jax.lax.fori_loop(0, count, body, [*arguments, *more])
-    return tuple(x.reshape(-1)[:size] for x in done[: len(results)])
-
-
-def _sharded(x: Array) -> bool:
-    return any(axis is not None for axis in jax.typeof(x).sharding.spec)
-
-
-def select_by_dtype(x: Array, single: T, double: T) -> T:
-    """`single` for a float32 x, `double` for a float64 one."""
-    return single if x.dtype == jnp.float32 else double

@@ -1,14 +1,15 @@
-"""The gamma distribution: its quantile as a function of normal noise, its log CDF, its score.
+"""The gamma distribution: variates from normal noise, the inverse, and the log CDF.
 
 Nothing iterates. Each function is a fit in variables in which it is smooth
-(`repara.special.fits.gamma` derives them and makes the coefficients), so value and derivatives
-cost one pass of Horner's rule and no precision is lost where P or Q is close to 0 or 1.
+(`repara.special.fits.gamma` derives them and makes the coefficients). Value and derivatives cost
+one pass of Horner's rule, and no precision is lost if P or Q is close to 0 or 1.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,239 +17,252 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from repara.special.coefficients import gamma as fitted
-from repara.special.elementary import log1mexp
+from repara.special.constants import NOISE_BOUND_FLOAT32, NOISE_BOUND_FLOAT64
+from repara.special.elementary import log1mexp, minus_log_complement
 from repara.special.elementwise import as_floats, select_by_dtype, with_forward_derivatives
-from repara.special.normal import log_ndtr, ndtri_exp
+from repara.special.normal import log_ndtr, minus_log_tails, ndtri_exp
 from repara.special.polynomial import Rows, horner, horner_rows
 
-# Few loops leave little on the way: a million elements take no longer than in blocks.
-_at_once = functools.partial(with_forward_derivatives, block=None)
+__all__ = [
+    "GammaTails",
+    "gamma_from_normal",
+    "gamma_tails",
+    "log_gamma_from_normal",
+    "log_gammainc",
+    "log_gammaincc",
+    "log_growth_of_mass",
+    "log_ratio_from_normal",
+    "normal_from_gamma",
+]
+
+# These functions have few loops and hold few arrays: blocks would save no time.
+_without_blocks = functools.partial(with_forward_derivatives, block=None)
 
 
 def gamma_from_normal(eps: ArrayLike, concentration: ArrayLike) -> Array:
-    """A gamma variate of rate 1 from standard-normal noise, by inversion of its CDF.
+    """Computes a gamma variate of rate 1 from standard-normal noise, by inversion of its CDF.
 
         P(a, z) = Phi(eps),  dz/da = -(dP(a, z)/da) / p(z),  dz/deps = phi(eps) / p(z)
 
-    with a the concentration, P the regularized lower incomplete gamma function and p the density.
+    Here a is the concentration, P the regularized lower incomplete gamma function and p the
+    density.
 
     Args:
-        eps: Standard-normal noise; any shape that broadcasts with the concentration. In [-6, 6] for
-            float32 and [-8.5, 8.5] for float64, which no normal generator of that precision leaves;
-            outside NaN, but -inf and inf, which give 0 and inf.
-        concentration: Positive; NaN gives NaN, and so does anything that is not positive.
+      eps: standard-normal noise; any shape that broadcasts with the concentration. In [-6, 6] for
+        float32 and [-8.5, 8.5] for float64, ranges that no normal generator of that precision
+        leaves. NaN outside, except that -inf gives 0 and inf gives inf.
+      concentration: positive; anything else gives NaN.
 
     Returns:
-        The values, of the broadcast shape and the common dtype. Relative errors are below 4 eps
-        (1 + condition number) in float32 and 1e-11 in float64, for concentrations from 1e-4 up;
-        they underflow to 0 where z does (use `log_gamma_from_normal` below a concentration of about
-        0.1). Derivatives of any order; the first of the same accuracy.
+      The variates, of the broadcast shape and the common dtype. Relative errors are below 4 eps
+      (1 + condition number) in float32 and 1e-11 in float64, for concentrations from 1e-4 up. They
+      underflow to 0 if z does; use `log_gamma_from_normal` for concentrations below about 0.1.
+      Derivatives of any order exist; the first ones have the same accuracy.
 
     Raises:
-        TypeError: If the common dtype is neither float32 nor float64.
-        ValueError: If the shapes do not broadcast.
+      TypeError: the common dtype is neither float32 nor float64.
+      ValueError: the shapes do not broadcast.
 
-    Source: large concentrations, Temme (1992), "Asymptotic inversion of incomplete gamma
-    functions", Math. Comp. 58, with fitted coefficients; small ones, `repara.special.fits.gamma`.
+    References:
+      Temme (1992), "Asymptotic inversion of incomplete gamma functions", Math. Comp. 58, for large
+      concentrations, here with fitted coefficients
 
     Example:
-        >>> z = gamma_from_normal(jnp.array([-1.0, 0.0, 1.0]), 1.0)  # -log(1 - Phi(eps))
-        >>> [round(float(v), 3) for v in z]
-        [0.173, 0.693, 1.841]
+      >>> z = gamma_from_normal(jnp.array([-1.0, 0.0, 1.0]), 1.0)  # -log(1 - Phi(eps))
+      >>> [round(float(v), 3) for v in z]
+      [0.173, 0.693, 1.841]
     """
-    return _quantile(*as_floats("gamma_from_normal", eps, concentration))
+    return _gamma(*as_floats("gamma_from_normal", eps, concentration))
 
 
 def log_gamma_from_normal(eps: ArrayLike, concentration: ArrayLike) -> Array:
-    """The logarithm of `gamma_from_normal`, for concentrations so small that z itself underflows.
+    """Computes the logarithm of `gamma_from_normal`, also if the variate itself underflows.
 
         log z,  P(a, z) = Phi(eps)
 
-    Args:
-        eps: As in `gamma_from_normal`.
-        concentration: As in `gamma_from_normal`.
-
-    Returns:
-        The values, of the broadcast shape and the common dtype: about log(Phi(eps)) / concentration
-        for small concentrations. eps = -inf gives -inf.
-
-    Other variates are made of independent ones of these, each with noise of its own, smoothly and
-    with no number that underflows: `softmax` of them over an axis is Dirichlet, the difference of
-    two is the logit of a beta variate, and eps exp(-(log z - log(df / 2)) / 2) with concentration
+    Other variates follow from independent ones of these, each with its own noise, smoothly and
+    without numbers that underflow. `softmax` of them over an axis is Dirichlet. The difference of
+    two is the logit of a beta variate. eps exp(-(log z - log(df / 2)) / 2) with concentration
     df / 2 is Student's t.
 
+    Args:
+      eps: as in `gamma_from_normal`.
+      concentration: as in `gamma_from_normal`.
+
+    Returns:
+      The logarithms, of the broadcast shape and the common dtype: about log(Phi(eps)) /
+      concentration for small concentrations. eps = -inf gives -inf.
+
     Raises:
-        TypeError: If the common dtype is neither float32 nor float64.
-        ValueError: If the shapes do not broadcast.
+      TypeError: the common dtype is neither float32 nor float64.
+      ValueError: the shapes do not broadcast.
 
     Example:
-        >>> round(float(log_gamma_from_normal(-1.0, 1e-3)), 1)
-        -1841.6
+      >>> round(float(log_gamma_from_normal(-1.0, 1e-3)), 1)
+      -1841.6
     """
-    return _log_quantile(*as_floats("log_gamma_from_normal", eps, concentration))
+    return _log_gamma(*as_floats("log_gamma_from_normal", eps, concentration))
 
 
 def log_gammainc(concentration: ArrayLike, x: ArrayLike) -> Array:
-    """The logarithm of the regularized lower incomplete gamma function: the gamma log CDF.
+    """Computes the log of the regularized lower incomplete gamma function: the gamma log CDF.
 
         log P(a, x),  P(a, x) = 1/Gamma(a) integral_0^x t^(a-1) e^-t dt
 
     Args:
-        concentration: Positive; any shape that broadcasts with x.
-        x: Not negative; 0 gives -inf, inf gives 0.
+      concentration: a, positive; any shape that broadcasts with x.
+      x: nonnegative; 0 gives -inf, inf gives 0.
 
     Returns:
-        The values, of the broadcast shape and the common dtype, right to rounding (about 1e-6 and
-        1e-11 relative to the larger of |log P| and P) also where P underflows or rounds to 1.
-        NaN where an argument is out of range. Derivatives in both arguments.
+      The values, of the broadcast shape and the common dtype, accurate to rounding (about 1e-6 and
+      1e-11 relative to the larger of |log P| and P), also if P underflows or rounds to 1. NaN if an
+      argument is out of range. Derivatives exist in both arguments.
 
     Raises:
-        TypeError: If the common dtype is neither float32 nor float64.
-        ValueError: If the shapes do not broadcast.
+      TypeError: the common dtype is neither float32 nor float64.
+      ValueError: the shapes do not broadcast.
+
+    References:
+      DLMF 8.2.4, https://dlmf.nist.gov/8.2.E4
 
     Example:
-        >>> round(float(log_gammainc(1.0, 2.0)), 5)  # log(1 - e^-2)
-        -0.14541
+      >>> round(float(log_gammainc(1.0, 2.0)), 5)  # log(1 - e^-2)
+      -0.14541
     """
-    return _log_lower(*as_floats("log_gammainc", concentration, x))
+    return _log_lower_tail(*as_floats("log_gammainc", concentration, x))
 
 
 def log_gammaincc(concentration: ArrayLike, x: ArrayLike) -> Array:
-    """The logarithm of the regularized upper incomplete gamma function.
+    """Computes the logarithm of the regularized upper incomplete gamma function.
 
         log Q(a, x),  Q(a, x) = 1 - P(a, x)
 
     Args:
-        concentration: As in `log_gammainc`.
-        x: As in `log_gammainc`.
+      concentration: as in `log_gammainc`.
+      x: as in `log_gammainc`; 0 gives 0, inf gives -inf.
 
     Returns:
-        As `log_gammainc`.
+      As `log_gammainc`.
 
     Raises:
-        TypeError: If the common dtype is neither float32 nor float64.
-        ValueError: If the shapes do not broadcast.
+      TypeError: the common dtype is neither float32 nor float64.
+      ValueError: the shapes do not broadcast.
 
     Example:
-        >>> float(log_gammaincc(1.0, 200.0))
-        -200.0
+      >>> float(log_gammaincc(1.0, 200.0))
+      -200.0
     """
-    return _log_upper(*as_floats("log_gammaincc", concentration, x))
+    return _log_upper_tail(*as_floats("log_gammaincc", concentration, x))
 
 
 def normal_from_gamma(z: ArrayLike, concentration: ArrayLike) -> Array:
-    """The standard-normal noise that `gamma_from_normal` makes z of: its inverse in eps.
+    """Computes the noise from which `gamma_from_normal` makes z: its inverse in eps.
 
         eps with Phi(eps) = P(a, z)
 
     Args:
-        z: Positive; any shape that broadcasts with the concentration. 0 gives -inf, inf gives inf.
-        concentration: Positive.
+      z: positive; any shape that broadcasts with the concentration. 0 gives -inf, inf gives inf.
+      concentration: a, positive.
 
     Returns:
-        The values, of the broadcast shape and the common dtype; right to rounding in both tails,
-        also where P or Q underflows. NaN where an argument is out of range. Derivatives in both
-        arguments.
+      The noise, of the broadcast shape and the common dtype, accurate to rounding in both tails,
+      also if P or Q underflows. NaN if an argument is out of range. Derivatives exist in both
+      arguments.
 
     Raises:
-        TypeError: If the common dtype is neither float32 nor float64.
-        ValueError: If the shapes do not broadcast.
+      TypeError: the common dtype is neither float32 nor float64.
+      ValueError: the shapes do not broadcast.
 
     Example:
-        >>> float(normal_from_gamma(gamma_from_normal(0.5, 3.0), 3.0))
-        0.5...
+      >>> float(normal_from_gamma(gamma_from_normal(0.5, 3.0), 3.0))
+      0.5...
     """
     z, concentration = as_floats("normal_from_gamma", z, concentration)
-    return _score(concentration, z)
+    return _normal(concentration, z)
 
 
-# --- the quantile ---
+# --- variates ---
 
 
-def _minus_log_ndtr(eps: Array) -> Array:
-    """-log Phi(eps) within the fitted range."""
-    return minus_log_tails(eps)[0]
+def log_growth_of_mass(m: Array, a: Array) -> Array:
+    """Computes R in z = m exp(R), where P(a, z) = (1 - e^-m)^a.
 
+    Args:
+      m: nonnegative numbers.
+      a: concentrations from 0 to the seam of the fits: 8 in float32, 16 in float64.
 
-def minus_log_tails(eps: Array) -> tuple[Array, Array]:
-    """-log Phi(eps) and -log Phi(-eps) in the fitted range: one exponential, no logarithm."""
-    left, right, least = select_by_dtype(
-        eps,
-        (fitted.LEFT_FLOAT32, fitted.RIGHT_FLOAT32, fitted.S_FLOAT32),
-        (fitted.LEFT_FLOAT64, fitted.RIGHT_FLOAT64, fitted.S_FLOAT64),
+    Returns:
+      R, of the broadcast shape.
+
+    Example:
+      >>> one = jnp.float32(1.0)
+      >>> round(abs(float(log_growth_of_mass(one, one))), 5)  # z = m at a = 1
+      0.0
+    """
+    rows, tau_end, b_end = select_by_dtype(
+        a,
+        (fitted.SMALL_FLOAT32, fitted.TAU_FLOAT32, fitted.B_FLOAT32),
+        (fitted.SMALL_FLOAT64, fitted.TAU_FLOAT64, fitted.B_FLOAT64),
     )
-    r = jnp.where(eps > 0, eps, -eps)
-    s = (2 / (1 - least)) * ((4 - r) / (4 + r)) - (1 + least) / (1 - least)
-    half = 0.5 * r * r
-    large, small = half + horner(left, s), jnp.exp(-half - horner(right, s))
-    return jnp.where(eps > 0, small, large), jnp.where(eps > 0, large, small)
-
-
-@jax.custom_jvp
-def _mass(x: Array) -> Array:
-    """M = -log(1 - e^-x), x > 0, with one exponential and one logarithm."""
-    _, y, v = _odds(x)
-    u = v / (2 - v)
-    series = u * horner(select_by_dtype(x, fitted.LOG1P_FLOAT32, fitted.LOG1P_FLOAT64), u * u)
-    return jnp.where(x < math.log(2), -jnp.log(y), series)
-
-
-def _odds(x: Array) -> tuple[Array, Array, Array]:
-    """V / (1 - v), 1 - v without cancellation, and v = e^-x kept to at most 1/2."""
-    near = x < math.log(2)
-    v = jnp.exp(-x)
-    small = jnp.where(near, x, 0.5)
-    series = small * horner(select_by_dtype(x, fitted.EXPM1_FLOAT32, fitted.EXPM1_FLOAT64), small)
-    y = jnp.where(near, series, 1 - v)
-    return v / y, y, jnp.where(near, 0.5, v)
-
-
-@_mass.defjvp
-def _mass_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    return _mass(*primals), -_odds(*primals)[0] * tangents[0]
-
-
-def _small(eps: Array, a: Array) -> tuple[Array, Array, Array]:
-    """X = -log(Phi(eps)) / a, m = -log(1 - e^-x) and R with z = m e^R, for a <= seam."""
-    x = _minus_log_ndtr(eps) / a
-    m = _mass(x)
-    rows = select_by_dtype(a, fitted.SMALL_FLOAT32, fitted.SMALL_FLOAT64)
-    tau = 2 / select_by_dtype(a, fitted.TAU_FLOAT32, fitted.TAU_FLOAT64) * (m / (m + 8)) - 1
+    tau = 2 / tau_end * (m / (m + fitted.MIDPOINT)) - 1
     # log(1 + a), not log1p(a): only the absolute error counts
-    b = 2 / select_by_dtype(a, fitted.B_FLOAT32, fitted.B_FLOAT64) * jnp.log(1 + a) - 1
-    return x, m, horner_rows(rows, tau, b)
+    b = 2 / b_end * jnp.log(1 + a) - 1
+    return horner_rows(rows, tau, b)
+
+
+class _Small(NamedTuple):
+    """z = m e^R, for concentrations up to the seam."""
+
+    x: Array  # -log(Phi(eps)) / a
+    m: Array  # -log(1 - e^-x)
+    log_growth: Array  # R
+
+
+def _small(eps: Array, a: Array) -> _Small:
+    x = minus_log_tails(eps)[0] / a
+    m = minus_log_complement(x)
+    return _Small(x, m, log_growth_of_mass(m, a))
 
 
 def _large(eps: Array, a: Array) -> Array:
-    """L = log(z / a) for a >= seam: powers of w = 1/a outside, of eps inside.
+    """log(z / a) for a >= seam: powers of w = 1/a outside, of eps inside.
 
-    Only the few outer steps depend on the concentration; its derivative costs next to nothing.
+    Only the few outer steps depend on the concentration, so its derivative costs almost nothing.
     """
     even, odd = select_by_dtype(
         a,
         (fitted.LARGE_EVEN_FLOAT32, fitted.LARGE_ODD_FLOAT32),
         (fitted.LARGE_EVEN_FLOAT64, fitted.LARGE_ODD_FLOAT64),
     )
-    scaled = eps / select_by_dtype(a, fitted.NOISE_FLOAT32, fitted.NOISE_FLOAT64)
+    scaled = eps / select_by_dtype(a, NOISE_BOUND_FLOAT32, NOISE_BOUND_FLOAT64)
     square, w = scaled * scaled, 1 / a
     root = jnp.sqrt(w)
-    return root * eps + w * (_outer(even, w, square) + scaled * root * _outer(odd, w, square))
+    return root * eps + w * (_series(even, w, square) + scaled * root * _series(odd, w, square))
 
 
-def _outer(rows: Rows, w: Array, square: Array) -> Array:
+def _series(rows: Rows, w: Array, square: Array) -> Array:
     value = horner(rows[-1], square)
     for row in reversed(rows[:-1]):
         value = value * w + horner(row, square)
     return value
 
 
-def _regimes(eps: Array, a: Array) -> tuple[Array, Array, Array, Array, Array]:
-    """Which regime, whether in range, and arguments that are safe in each of the two regimes."""
+class _Regimes(NamedTuple):
+    """Which regime, and arguments that are safe in each of the two."""
+
+    is_small: Array  # a is at most the seam
+    valid: Array  # both arguments are in range
+    eps: Array
+    a_small: Array
+    a_large: Array
+
+
+def _regimes(eps: Array, a: Array) -> _Regimes:
     seam = select_by_dtype(a, fitted.SEAM_FLOAT32, fitted.SEAM_FLOAT64)
-    bound = select_by_dtype(a, fitted.NOISE_FLOAT32, fitted.NOISE_FLOAT64)
+    bound = select_by_dtype(a, NOISE_BOUND_FLOAT32, NOISE_BOUND_FLOAT64)
     is_small = a <= seam
     valid = (a > 0) & (eps <= bound) & (eps >= -bound)
-    return (
+    return _Regimes(
         is_small,
         valid,
         jnp.where(valid, eps, 0.0),
@@ -257,41 +271,59 @@ def _regimes(eps: Array, a: Array) -> tuple[Array, Array, Array, Array, Array]:
     )
 
 
-@_at_once
-def _quantile(eps: Array, a: Array) -> Array:
-    is_small, valid, safe, a_small, a_large = _regimes(eps, a)
-    _, m, r = _small(safe, a_small)
-    z = jnp.where(is_small, m, a_large) * jnp.exp(jnp.where(is_small, r, _large(safe, a_large)))
-    return jnp.where(valid, z, jnp.where((eps == -jnp.inf) & (a > 0), 0.0, _above(eps, a)))
+@_without_blocks
+def _gamma(eps: Array, a: Array) -> Array:
+    at = _regimes(eps, a)
+    small = _small(at.eps, at.a_small)
+    log_growth = jnp.where(at.is_small, small.log_growth, _large(at.eps, at.a_large))
+    z = jnp.where(at.is_small, small.m, at.a_large) * jnp.exp(log_growth)
+    return jnp.where(at.valid, z, _at_infinity(eps, a, 0.0))
 
 
-@_at_once
-def _log_quantile(eps: Array, a: Array) -> Array:
-    log_small, log_ratio, (is_small, valid, _, _, a_large) = _logs(eps, a)
-    log_z = jnp.where(is_small, log_small, jnp.log(a_large) + log_ratio)
-    return jnp.where(valid, log_z, jnp.where((eps == -jnp.inf) & (a > 0), -jnp.inf, _above(eps, a)))
+@_without_blocks
+def _log_gamma(eps: Array, a: Array) -> Array:
+    at = _regimes(eps, a)
+    log_small, log_ratio = _logs(at)
+    log_z = jnp.where(at.is_small, log_small, jnp.log(at.a_large) + log_ratio)
+    return jnp.where(at.valid, log_z, _at_infinity(eps, a, -jnp.inf))
 
 
-@_at_once
-def _log_ratio_quantile(eps: Array, a: Array) -> Array:
-    """log(z / a), with the digits that log z loses where a is large; NaN out of range."""
-    log_small, log_ratio, (is_small, valid, _, a_small, _) = _logs(eps, a)
-    return jnp.where(valid, jnp.where(is_small, log_small - jnp.log(a_small), log_ratio), jnp.nan)
+@_without_blocks
+def log_ratio_from_normal(eps: Array, a: Array) -> Array:
+    """Computes log(z / a) with the digits that log z loses if a is large.
+
+        P(a, z) = Phi(eps)
+
+    Args:
+      eps: normal noise, float32 or float64.
+      a: concentrations, of the same rank and dtype.
+
+    Returns:
+      The values, of the broadcast shape; NaN out of range.
+
+    Example:
+      >>> round(float(log_ratio_from_normal(jnp.float32(1.0), jnp.float32(1e8))), 7)  # about 1e-4
+      0.0001
+    """
+    at = _regimes(eps, a)
+    log_small, log_ratio = _logs(at)
+    value = jnp.where(at.is_small, log_small - jnp.log(at.a_small), log_ratio)
+    return jnp.where(at.valid, value, jnp.nan)
 
 
-def _logs(eps: Array, a: Array) -> tuple[Array, Array, tuple[Array, ...]]:
-    """log z for small a, log(z / a) for large ones, and `_regimes`."""
-    regimes = _regimes(eps, a)
-    _, _, safe, a_small, a_large = regimes
-    x, m, r = _small(safe, a_small)
-    # m is e^-x (1 + e^-x / 2 + ...): to the last digit e^-x here, long before it underflows.
-    tiny = x > select_by_dtype(a, 20.0, 40.0)
-    log_m = jnp.where(tiny, -x, jnp.log(jnp.where(tiny, 1.0, m)))
-    return log_m + r, _large(safe, a_large), regimes
+def _logs(at: _Regimes) -> tuple[Array, Array]:
+    """log z for small a, and log(z / a) for large ones."""
+    small = _small(at.eps, at.a_small)
+    # m is e^-x (1 + e^-x / 2 + ...). Here it is e^-x to the last digit, long before it underflows.
+    tiny = small.x > select_by_dtype(at.eps, 20.0, 40.0)
+    log_m = jnp.where(tiny, -small.x, jnp.log(jnp.where(tiny, 1.0, small.m)))
+    return log_m + small.log_growth, _large(at.eps, at.a_large)
 
 
-def _above(eps: Array, a: Array) -> Array:
-    return jnp.where((eps == jnp.inf) & (a > 0), jnp.inf, jnp.nan)
+def _at_infinity(eps: Array, a: Array, lower: float) -> Array:
+    """`lower` and inf for infinite noise, NaN for anything else."""
+    upper = jnp.where((eps == jnp.inf) & (a > 0), jnp.inf, jnp.nan)
+    return jnp.where((eps == -jnp.inf) & (a > 0), lower, upper)
 
 
 # --- the distribution function ---
@@ -302,10 +334,10 @@ def _log_kernel(a: Array, z: Array) -> Array:
     return a * jnp.log(z) - z - jax.lax.lgamma(a + 1)
 
 
-def _central_score(a: Array, z: Array) -> Array:
-    """Eps for a >= 1 and log(z / a) within the fitted range: Temme's eta and its correction."""
+def _central_normal(a: Array, z: Array) -> Array:
+    """eps for a >= 1 and log(z / a) within the fitted range: Temme's eta and its correction."""
     low, high = select_by_dtype(a, fitted.X_FLOAT32, fitted.X_FLOAT64)
-    ratio = (z - a) / a  # exact near z = a, where the score is a difference
+    ratio = (z - a) / a  # exact near z = a, where eps is a difference
     x = jnp.log1p(ratio)
     s = (2 * x - (low + high)) / (high - low)
     w = 1 / a
@@ -314,19 +346,19 @@ def _central_score(a: Array, z: Array) -> Array:
     return jnp.sqrt(a) * (eta + w * horner_rows(rows, s, (2 / fitted.OVERLAP_FLOAT64) * w - 1))
 
 
-def _small_log_lower(a: Array, z: Array) -> Array:
-    """Log P for a <= 1 and z up to 12: a log(1 - e^-m), m = z e^-S."""
+def _log_lower_of_small(a: Array, z: Array) -> Array:
+    """log P for a <= 1 and z up to 12: a log(1 - e^-m), m = z e^-S."""
     rows = select_by_dtype(a, fitted.MASS_FLOAT32, fitted.MASS_FLOAT64)
     top = select_by_dtype(a, fitted.Z_FLOAT32, fitted.Z_FLOAT64)
-    t = (2 * (top + 8) / top) * (z / (z + 8)) - 1
+    t = (2 * (top + fitted.MIDPOINT) / top) * (z / (z + fitted.MIDPOINT)) - 1
     m = z * jnp.exp(
         -horner_rows(rows, t, (2 / math.log1p(fitted.OVERLAP_FLOAT64)) * jnp.log(1 + a) - 1)
     )
     return a * log1mexp(-m)
 
 
-def _left_log_lower(a: Array, z: Array) -> Array:
-    """Log P for z <= a e^-3 by the power series, DLMF 8.7.1, each term 1/20 of the last."""
+def _log_lower_of_left(a: Array, z: Array) -> Array:
+    """log P for z <= a e^-3 by the power series, DLMF 8.7.1, each term 1/20 of the last."""
     total = term = jnp.ones_like(z)
     for n in range(1, select_by_dtype(a, 7, 14)):
         term = term * (z / (a + n))
@@ -334,16 +366,49 @@ def _left_log_lower(a: Array, z: Array) -> Array:
     return _log_kernel(a, z) + jnp.log(total)
 
 
-def _right_log_upper(a: Array, z: Array) -> Array:
-    """Log Q for z >= 12 max(a, 1) by the continued fraction DLMF 8.9.2, from its tail."""
+def _log_upper_of_right(a: Array, z: Array) -> Array:
+    """log Q for z >= 12 max(a, 1) by the continued fraction DLMF 8.9.2, from its tail."""
     f = jnp.zeros_like(z)
     for n in range(select_by_dtype(a, 8, 20), 0, -1):
         f = n * (a - n) / (z + (2 * n + 1) - a + f)
     return _log_kernel(a, z) + jnp.log(a) - jnp.log(z + 1 - a + f)
 
 
-def _tails(a: Array, z: Array) -> tuple[Array, Array, Array]:
-    """The score, log P and log Q; each from whichever of the four pieces holds at (a, z)."""
+class GammaTails(NamedTuple):
+    """The gamma distribution function at a point.
+
+    Attributes:
+      normal: the eps with Phi(eps) = P(a, z).
+      log_lower: log P.
+      log_upper: log Q.
+    """
+
+    normal: Array
+    log_lower: Array
+    log_upper: Array
+
+
+def gamma_tails(a: Array, z: Array) -> GammaTails:
+    """Computes eps with Phi(eps) = P(a, z), log P and log Q.
+
+    Each comes from whichever of four pieces holds at (a, z): a power series, a continued fraction,
+    and two fits.
+
+    Args:
+      a: positive concentrations.
+      z: positive numbers, of a shape that broadcasts with a.
+
+    Returns:
+      The three values; those at a = z = 1 if an argument is invalid.
+
+    References:
+      DLMF 8.7.1 and 8.9.2, https://dlmf.nist.gov/8.7.E1, https://dlmf.nist.gov/8.9.E2
+
+    Example:
+      >>> tails = gamma_tails(jnp.float32(1.0), jnp.float32(2.0))
+      >>> round(float(tails.log_upper), 5)  # e^-2
+      -2.0
+    """
     a, z = jnp.broadcast_arrays(a, z)
     valid = (a > 0) & (a < jnp.inf) & (z > 0) & (z < jnp.inf)
     a, z = jnp.where(valid, a, 1.0), jnp.where(valid, z, 1.0)
@@ -351,32 +416,33 @@ def _tails(a: Array, z: Array) -> tuple[Array, Array, Array]:
     left = (a >= 1) & (z < a * math.exp(-3))
     right = ~small & ~left & (z > 12 * jnp.maximum(a, 1))
     central = ~(small | left | right)
-    score = _central_score(jnp.where(central, a, 1.0), jnp.where(central, z, 1.0))
+    normal = _central_normal(jnp.where(central, a, 1.0), jnp.where(central, z, 1.0))
     lower = jnp.where(
         left,
-        _left_log_lower(jnp.where(left, a, 1.0), jnp.where(left, z, 0.01)),
-        _small_log_lower(jnp.where(small, a, 1.0), jnp.where(small, z, 1.0)),
+        _log_lower_of_left(jnp.where(left, a, 1.0), jnp.where(left, z, 0.01)),
+        _log_lower_of_small(jnp.where(small, a, 1.0), jnp.where(small, z, 1.0)),
     )
-    upper = _right_log_upper(jnp.where(right, a, 1.0), jnp.where(right, z, 20.0))
-    return _assemble(score, lower, upper, central, right)
+    upper = _log_upper_of_right(jnp.where(right, a, 1.0), jnp.where(right, z, 20.0))
+    return _assemble(normal, lower, upper, central, right)
 
 
 def _assemble(
-    score: Array, lower: Array, upper: Array, central: Array, right: Array
-) -> tuple[Array, Array, Array]:
+    normal: Array, lower: Array, upper: Array, central: Array, right: Array
+) -> GammaTails:
+    """All three values, from `normal` where central, from `upper` where right, or from `lower`."""
     lower = jnp.where(right, log1mexp(upper), lower)
     upper = jnp.where(right, upper, log1mexp(lower))
     flipped = lower > upper
     outer = ndtri_exp(jnp.where(central, -1.0, jnp.minimum(lower, upper)))
-    inner = jnp.where(central, score, 0.0)
-    return (
-        jnp.where(central, score, jnp.where(flipped, -outer, outer)),
+    inner = jnp.where(central, normal, 0.0)
+    return GammaTails(
+        jnp.where(central, normal, jnp.where(flipped, -outer, outer)),
         jnp.where(central, log_ndtr(inner), lower),
         jnp.where(central, log_ndtr(-inner), upper),
     )
 
 
-def _edges(a: Array, z: Array, value: Array, at_zero: float, at_infinity: float) -> Array:
+def _with_limits(a: Array, z: Array, value: Array, at_zero: float, at_infinity: float) -> Array:
     """The limits at z = 0 and z = inf, and NaN out of range."""
     inside = (a > 0) & (a < jnp.inf)
     value = jnp.where(inside & (z > 0) & (z < jnp.inf), value, jnp.nan)
@@ -384,16 +450,16 @@ def _edges(a: Array, z: Array, value: Array, at_zero: float, at_infinity: float)
     return jnp.where(inside & (z == jnp.inf), at_infinity, value)
 
 
-@_at_once
-def _score(a: Array, z: Array) -> Array:
-    return _edges(a, z, _tails(a, z)[0], -jnp.inf, jnp.inf)
+@_without_blocks
+def _normal(a: Array, z: Array) -> Array:
+    return _with_limits(a, z, gamma_tails(a, z).normal, -jnp.inf, jnp.inf)
 
 
-@_at_once
-def _log_lower(a: Array, z: Array) -> Array:
-    return _edges(a, z, _tails(a, z)[1], -jnp.inf, 0.0)
+@_without_blocks
+def _log_lower_tail(a: Array, z: Array) -> Array:
+    return _with_limits(a, z, gamma_tails(a, z).log_lower, -jnp.inf, 0.0)
 
 
-@_at_once
-def _log_upper(a: Array, z: Array) -> Array:
-    return _edges(a, z, _tails(a, z)[2], 0.0, -jnp.inf)
+@_without_blocks
+def _log_upper_tail(a: Array, z: Array) -> Array:
+    return _with_limits(a, z, gamma_tails(a, z).log_upper, 0.0, -jnp.inf)

@@ -1,12 +1,12 @@
-"""The generalized normal distribution: its quantile as a function of normal noise, and its CDF.
+"""The generalized normal distribution: variates from normal noise, and the inverse.
 
-The density is exp(-|x|^p) / (2 Gamma(1 + a)), a = 1 / p, so that |z|^p is a gamma variate of
-concentration a whose distribution function is P = erf(|eps| / sqrt 2). With the functions fitted
-in `repara.special.gamma`, v = P^p and m = -log(1 - v),
+The density is exp(-|x|^p) / (2 Gamma(1 + a)) with a = 1 / p. Therefore |z|^p is a gamma variate of
+concentration a, with distribution function P = erf(|eps| / sqrt 2). With R fitted for
+`repara.special.gamma`, v = P^p and m = -log(1 - v),
 
-    z = sign(eps) P (m / v)^a exp(a R(m, a))
+    z = sign(eps) P (m / v)^a exp(a R(m, a)).
 
-which is linear in eps about 0 for every p, without a power that underflows.
+This is linear in eps near 0 for every p, and no power underflows.
 """
 
 from __future__ import annotations
@@ -18,79 +18,81 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from repara.special.coefficients import gamma as fitted
-from repara.special.elementary import log1p_over
+from repara.special.constants import NOISE_BOUND_FLOAT32, NOISE_BOUND_FLOAT64
+from repara.special.elementary import log1p_over, minus_log_complement
 from repara.special.elementwise import as_floats, select_by_dtype, with_forward_derivatives
-from repara.special.gamma import _mass, _tails
+from repara.special.gamma import gamma_tails, log_growth_of_mass
 from repara.special.normal import log_ndtr, ndtri_exp
-from repara.special.polynomial import horner_rows
+
+__all__ = ["generalized_normal_from_normal", "normal_from_generalized_normal"]
 
 _LEAST_POWER = 0.125  # the range of the fits: concentrations up to 8
 
 
 def generalized_normal_from_normal(eps: ArrayLike, power: ArrayLike) -> Array:
-    """A generalized normal variate of scale 1 from standard-normal noise, by inversion of its CDF.
+    """Computes a generalized normal variate of scale 1 from standard-normal noise.
 
         (1 + sign(z) P(1 / p, |z|^p)) / 2 = Phi(eps)
 
-    with p the power and P(a, .) the regularized lower incomplete gamma function.
+    The CDF is inverted. Here p is the power and P(a, .) the regularized lower incomplete gamma
+    function.
 
     Args:
-        eps: Standard-normal noise; any shape that broadcasts with the power. In [-6, 6] for float32
-            and [-8.5, 8.5] for float64, outside NaN, but -inf and inf, which give themselves.
-        power: p, at least 1/8; 1 is the Laplace distribution, 2 a normal one of variance 1/2, and
-            the limit for large p is uniform on [-1, 1].
+      eps: standard-normal noise; any shape that broadcasts with the power. In [-6, 6] for float32
+        and [-8.5, 8.5] for float64; NaN outside, except that -inf and inf give themselves.
+      power: p, at least 1/8. 1 is the Laplace distribution and 2 a normal one of variance 1/2; the
+        limit for large p is uniform on [-1, 1].
 
     Returns:
-        The values, of the broadcast shape and the common dtype; odd in eps. Relative errors are
-        below 4 eps (1 + condition number) in float32 and 1e-11 in float64, but up to 2% in float32
-        for powers below 1 where |eps| is below 1e-15. NaN where the power is below 1/8. Derivatives
-        in both arguments, as many as the function has: at eps = 0 the second one in eps exists for
-        powers above 1, and is 0.
+      The variates, of the broadcast shape and the common dtype; odd in eps. Relative errors are
+      below 4 eps (1 + condition number) in float32 and 1e-11 in float64, but up to 2% in float32
+      for powers below 1 and |eps| below 1e-15. NaN if the power is below 1/8. Derivatives exist in
+      both arguments as far as the function has them: at eps = 0 the second one in eps exists for
+      powers above 1, and is 0.
 
     Raises:
-        TypeError: If the common dtype is neither float32 nor float64.
-        ValueError: If the shapes do not broadcast.
+      TypeError: the common dtype is neither float32 nor float64.
+      ValueError: the shapes do not broadcast.
 
     Example:
-        >>> z = generalized_normal_from_normal(jnp.array([-1.0, 0.0, 1.0]), 2.0)  # eps / sqrt(2)
-        >>> [round(float(v), 4) + 0.0 for v in z]
-        [-0.7071, 0.0, 0.7071]
+      >>> z = generalized_normal_from_normal(jnp.array([-1.0, 0.0, 1.0]), 2.0)  # eps / sqrt(2)
+      >>> [round(float(v), 4) + 0.0 for v in z]
+      [-0.7071, 0.0, 0.7071]
     """
-    return _quantile(*as_floats("generalized_normal_from_normal", eps, power))
+    return _generalized_normal(*as_floats("generalized_normal_from_normal", eps, power))
 
 
 def normal_from_generalized_normal(z: ArrayLike, power: ArrayLike) -> Array:
-    """The noise that `generalized_normal_from_normal` makes z of: its inverse in eps.
+    """Computes the noise from which `generalized_normal_from_normal` makes z: its inverse.
 
         eps with Phi(eps) = (1 + sign(z) P(1 / p, |z|^p)) / 2
 
     Args:
-        z: Any real number; any shape that broadcasts with the power.
-        power: As in `generalized_normal_from_normal`.
+      z: any real number; any shape that broadcasts with the power.
+      power: as in `generalized_normal_from_normal`.
 
     Returns:
-        The values, of the broadcast shape and the common dtype; odd in z, right to rounding near 0
-        and in the tails.
+      The noise, of the broadcast shape and the common dtype; odd in z, accurate to rounding near 0
+      and in the tails.
 
     Raises:
-        TypeError: If the common dtype is neither float32 nor float64.
-        ValueError: If the shapes do not broadcast.
+      TypeError: the common dtype is neither float32 nor float64.
+      ValueError: the shapes do not broadcast.
 
     Example:
-        >>> z = generalized_normal_from_normal(0.5, 3.0)
-        >>> round(float(normal_from_generalized_normal(z, 3.0)), 4)
-        0.5
+      >>> z = generalized_normal_from_normal(0.5, 3.0)
+      >>> round(float(normal_from_generalized_normal(z, 3.0)), 4)
+      0.5
     """
-    return _score(*as_floats("normal_from_generalized_normal", z, power))
+    return _normal(*as_floats("normal_from_generalized_normal", z, power))
 
 
-def _folded(eps: Array) -> tuple[Array, Array]:
-    """P = erf(|eps| / sqrt 2), and its logarithm where that has derivatives; for eps >= 0."""
+def _half_normal_cdf(eps: Array) -> tuple[Array, Array]:
+    """P = erf(|eps| / sqrt 2) for eps >= 0, and its logarithm, which has derivatives."""
     far = eps > 1
     near = jax.lax.erf(math.sqrt(0.5) * jnp.where(far, 1.0, eps))
     log_rest = math.log(2) + log_ndtr(-jnp.where(far, eps, 1.0))
-    # far below any noise that is drawn; the square of its inverse does not overflow
+    # Far below any noise that is drawn. The square of its inverse does not overflow.
     least = float(jnp.finfo(eps.dtype).tiny) ** 0.4
     log_near = jnp.log(jnp.where(near > least, near, least))
     return (
@@ -99,29 +101,26 @@ def _folded(eps: Array) -> tuple[Array, Array]:
     )
 
 
-def _of_size(eps: Array, p: Array) -> Array:
-    """The quantile for eps >= 0."""
+def _size_from_normal(eps: Array, p: Array) -> Array:
+    """z for eps >= 0."""
     a = 1 / p
-    share, log_share = _folded(eps)
+    share, log_share = _half_normal_cdf(eps)
     x = -p * log_share
-    v, m = jnp.exp(-x), _mass(x)
+    v, m = jnp.exp(-x), minus_log_complement(x)
     low = v < 0.5
     series = log1p_over(-jnp.where(low, v, 0.0))
     log_growth = jnp.log(jnp.where(low, series, m / jnp.where(low, 1.0, v)))
-    rows = select_by_dtype(a, fitted.SMALL_FLOAT32, fitted.SMALL_FLOAT64)
-    tau = 2 / select_by_dtype(a, fitted.TAU_FLOAT32, fitted.TAU_FLOAT64) * (m / (m + 8)) - 1
-    b = 2 / select_by_dtype(a, fitted.B_FLOAT32, fitted.B_FLOAT64) * jnp.log(1 + a) - 1
-    return share * jnp.exp(a * (log_growth + horner_rows(rows, tau, b)))
+    return share * jnp.exp(a * (log_growth + log_growth_of_mass(m, a)))
 
 
 @with_forward_derivatives
-def _quantile(eps: Array, p: Array) -> Array:
+def _generalized_normal(eps: Array, p: Array) -> Array:
     eps, p = jnp.broadcast_arrays(eps, p)
-    bound = select_by_dtype(eps, fitted.NOISE_FLOAT32, fitted.NOISE_FLOAT64)
+    bound = select_by_dtype(eps, NOISE_BOUND_FLOAT32, NOISE_BOUND_FLOAT64)
     valid = (p >= _LEAST_POWER) & (p < jnp.inf)
     inside = valid & (eps <= bound) & (eps >= -bound)
     e = jnp.where(inside, eps, 0.0)
-    size = _of_size(jnp.where(e < 0, -e, e), jnp.where(inside, p, 1.0))
+    size = _size_from_normal(jnp.where(e < 0, -e, e), jnp.where(inside, p, 1.0))
     z = jnp.where(e < 0, -size, size)
     beyond = jnp.where(valid & (jnp.abs(eps) == jnp.inf), eps, jnp.nan)
     return jnp.where(inside, z, beyond)
@@ -132,8 +131,8 @@ def _quantile(eps: Array, p: Array) -> Array:
 _SERIES = 12
 
 
-def _sized_score(z: Array, p: Array) -> Array:
-    """The score for z >= 0."""
+def _normal_from_size(z: Array, p: Array) -> Array:
+    """eps for z >= 0."""
     a = 1 / p
     least = float(jnp.finfo(z.dtype).tiny)
     x = jnp.where(z > least, jnp.exp(p * jnp.log(jnp.where(z > least, z, 1.0))), 0.0)
@@ -144,7 +143,7 @@ def _sized_score(z: Array, p: Array) -> Array:
         term = term * (-small / k)
         total = total + term / (1 + k * p)
     series = jnp.where(near, z, 0.5) * jnp.exp(-jax.lax.lgamma(1 + a)) * total
-    _, lower, upper = _tails(a, jnp.where(near, 1.0, x))
+    _, lower, upper = gamma_tails(a, jnp.where(near, 1.0, x))
     central = near | (lower < -math.log(2))
     share = jnp.where(near, series, jnp.exp(jnp.where(central, lower, -1.0)))
     middle = math.sqrt(2) * jax.lax.erf_inv(jnp.where(central, share, 0.5))
@@ -153,10 +152,12 @@ def _sized_score(z: Array, p: Array) -> Array:
 
 
 @with_forward_derivatives
-def _score(z: Array, p: Array) -> Array:
+def _normal(z: Array, p: Array) -> Array:
     z, p = jnp.broadcast_arrays(z, p)
     valid = (p >= _LEAST_POWER) & (p < jnp.inf)
     inside = valid & (jnp.abs(z) < jnp.inf)
-    size = _sized_score(jnp.where(inside, jnp.where(z < 0, -z, z), 0.0), jnp.where(valid, p, 1.0))
+    size = _normal_from_size(
+        jnp.where(inside, jnp.where(z < 0, -z, z), 0.0), jnp.where(valid, p, 1.0)
+    )
     eps = jnp.where(z < 0, -size, size)
     return jnp.where(valid, jnp.where(inside, eps, z), jnp.nan)

@@ -1,11 +1,11 @@
-"""Quantiles of a distribution that is known by its cdf: a fixed search, exact derivatives.
+"""Quantiles of a distribution given by its CDF: a search, with exact derivatives.
 
-The search is a bisection of a fixed number of steps, the same for every element. Its derivatives
-are not those of the search: differentiating F(z; theta) = u gives
+The search is a bisection with a fixed number of steps, the same for every element. The derivatives
+are not those of the search. Differentiating F(z; theta) = u gives
 
-    dz = (du - dF(z; theta) / dtheta . dtheta) / f(z; theta)
+    dz = (du - dF(z; theta) / dtheta . dtheta) / f(z; theta).
 
-and as that rule is written in terms of the quantile itself, it can be differentiated again.
+This rule is written in terms of the quantile itself, so it can be differentiated again.
 """
 
 import functools
@@ -28,24 +28,28 @@ def quantile(
     low: jax.Array,
     high: jax.Array,
 ) -> jax.Array:
-    """The z with cdf(z, parameters) = u, differentiable to any order in `parameters` and `u`.
+    """Computes the z with cdf(z, parameters) = u.
 
         F(z; theta) = u
 
+    It is differentiable to any order in `parameters` and `u`.
+
     Args:
-      cdf: `cdf(z, parameters)`, increasing in z, elementwise. It may not close over traced values.
+      cdf: `cdf(z, parameters)`, elementwise and increasing in z; must not close over traced values.
       log_prob: `log_prob(z, parameters)`, the logarithm of its derivative in z.
-      place: maps a coordinate s to z, increasing; None for z itself. The bisection is of s.
-      parameters: a pytree of arrays, what F depends on.
+      place: an increasing map from a coordinate s, in which the bisection works, to z; None for the
+        identity.
+      parameters: the parameters of F, a pytree of arrays.
       u: probabilities.
-      low: the lower end of the bracket, in terms of s, of the shape of u.
+      low: the lower end of the bracket of s, of the shape of u.
       high: its upper end.
 
     Returns:
-      z, of the shape of u; NaN where a parameter is.
+      z, of the shape of u; NaN if a parameter is NaN.
 
-    Source:
-      Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients", equation 5.
+    References:
+      Figurnov, Mohamed and Mnih (2018), "Implicit reparameterization gradients", equation 5,
+      https://arxiv.org/abs/1805.08498
 
     Example:
       >>> cdf = lambda z, rate: -jnp.expm1(-rate * z)
@@ -60,22 +64,23 @@ def quantile(
     def halve(_: jax.Array, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         lower, upper = ends
         middle = lower + 0.5 * (upper - lower)
-        below = cdf(at(middle), parameters) < u
-        return jnp.where(below, middle, lower), jnp.where(below, upper, middle)
+        too_low = cdf(at(middle), parameters) < u
+        return jnp.where(too_low, middle, lower), jnp.where(too_low, upper, middle)
 
-    # Every step gains a bit; the exponents of the coordinate's ends are a few more.
+    # Every step gains one bit. A few more are needed for the exponents of the ends.
     steps = int(jnp.finfo(u.dtype).nmant) + 12
     lower, upper = jax.lax.stop_gradient(jax.lax.fori_loop(0, steps, halve, (low, high)))
     z = at(lower + 0.5 * (upper - lower))
-    # One step of Newton's method, within the bracket, squares what is left of the error.
+    # One step of Newton's method, within the bracket, squares the remaining error.
     error = cdf(z, parameters) - u
     step = error * jnp.exp(-log_prob(z, parameters))
     moved = jnp.clip(z - step, at(lower), at(upper))
     z = jnp.where(jnp.isfinite(step), moved, z)
     z = jax.lax.stop_gradient(jnp.where(jnp.isnan(error), jnp.nan, z))
-    # jax forgets a custom rule inside `scan` once that has been differentiated in reverse, and then
-    # differentiates these lines. Steps of Newton's method that do not move the value give it its
-    # derivatives: right to order 1 after the first, to order 3 after the second.
+    # Once a `scan` has been differentiated in reverse mode, jax no longer uses custom rules inside
+    # it and differentiates these lines. Two steps of Newton's method that do not change the value
+    # give it the right derivatives: of order 1 after the first step, up to order 3 after the
+    # second.
     for _ in range(2):
         step = (u - cdf(z, parameters)) * jnp.exp(-log_prob(z, parameters))
         step = jnp.where(jnp.isfinite(step), step, 0)
@@ -92,7 +97,7 @@ def _quantile_jvp(
     tangents: tuple[Any, jax.Array, jax.Array, jax.Array],
 ) -> tuple[jax.Array, jax.Array]:
     parameters, u, low, high = primals
-    moved, du, _, _ = tangents  # the bracket does not matter
+    moved, du, _, _ = tangents  # z does not depend on the bracket
     z = quantile(cdf, log_prob, place, parameters, u, low, high)
     _, by_parameters = jax.jvp(lambda p: cdf(z, p), (parameters,), (moved,))
     return z, (du - by_parameters) * jnp.exp(-log_prob(z, parameters))

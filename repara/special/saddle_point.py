@@ -1,12 +1,14 @@
-"""Probabilities of counts without the cancellation of factorials.
+"""Probabilities of counts without cancellation between factorials.
 
-log k! is k log k - k and an excess that grows like log(k) / 2. The large parts of the factorials of
-a probability add up to deviances, which are small near the mean and are computed as such:
+log k! is k log k - k plus an excess that grows like log(k) / 2. The large parts of the factorials
+in a probability add up to deviances D, which are small near the mean and are computed without
+cancellation:
 
     Poisson      log q(k) = -excess(k) - D(k, rate)
     binomial     log q(k) = excess(n) - excess(k) - excess(n - k) - D(k, n p) - D(n - k, n (1 - p))
 
-Source: Loader (2000), "Fast and accurate computation of binomial probabilities".
+References:
+  Loader (2000), "Fast and accurate computation of binomial probabilities"
 """
 
 from __future__ import annotations
@@ -23,17 +25,26 @@ from repara.special.elementwise import select_by_dtype
 from repara.special.polynomial import horner
 from repara.special.quadrature import gauss_legendre
 
+__all__ = ["deviance", "entropy_of_counts"]
+
 
 def deviance(x: Array, mean: Array, log_mean: Array) -> Array:
-    """D(x, m) = x log(x / m) + m - x, nonnegative and 0 only at x = m.
+    """Computes the deviance of a count from a mean.
+
+        D(x, m) = x log(x / m) + m - x,  nonnegative, and 0 only at x = m
 
     Args:
         x: nonnegative.
         mean: m, nonnegative.
-        log_mean: log m, which may be finite where m underflows; -inf where m is 0.
+        log_mean: log m, which may be finite if m underflows; -inf if m is 0.
 
     Returns:
-        The deviance; inf where m is 0 and x is not.
+        The deviance; inf if m is 0 and x is not.
+
+    Example:
+      >>> one = jnp.float32(1.0)
+      >>> round(float(deviance(2 * one, one, 0 * one)), 4)  # 2 log 2 - 1
+      0.3863
     """
     positive = x > 0
     safe = jnp.where(positive, x, 1)
@@ -49,9 +60,9 @@ def deviance(x: Array, mean: Array, log_mean: Array) -> Array:
     return jnp.where(near, series, jnp.where(positive, far, mean))
 
 
-# The sum over the integers from _START on is the integral from _START - 1/2 and a combination of
-# the values at the integers around, which is that of the Euler-Maclaurin series of the midpoint
-# rule, with derivatives of the polynomial through them.
+# The sum over the integers from _START on is the integral from _START - 1/2 plus a combination of
+# the values at nearby integers: the Euler-Maclaurin series of the midpoint rule, with the
+# derivatives of the polynomial through these values.
 _START = 64
 _AROUND = 6
 _MIDPOINT = {1: 1 / 24, 3: -7 / 5760, 5: 31 / 967680, 7: -127 / 154828800}
@@ -74,17 +85,27 @@ _RULE = gauss_legendre(128)
 
 
 def entropy_of_counts(log_prob: Callable[[Array], Array], mean: Array, dispersion: Array) -> Array:
-    """-sum_k q(k) log q(k) over k = 0, 1, ..., for a q that is smooth in k at the scale of k.
+    """Computes the entropy of a distribution of counts.
 
-    Integers up to 63 one by one; beyond, an integral over log k by Gauss' rule.
+        -sum_k q(k) log q(k),  k = 0, 1, ...
+
+    Integers up to 63 are summed one by one. The rest is an integral over log k by a Gauss-Legendre
+    rule, for which q must be smooth in k at the scale of k.
 
     Args:
-        log_prob: log q, also between the integers; takes an axis more than the parameters have.
-        mean: The mean.
-        dispersion: Variance / mean, at least 1.
+      log_prob: log q, also defined between the integers; its argument has one axis more than the
+        parameters.
+      mean: the mean.
+      dispersion: variance / mean, at least 1.
 
     Returns:
-        The entropy in nats, of the shape of `mean`, to 1e-11 of it in float64.
+      The entropy in nats, of the shape of `mean`, with a relative error of 1e-11 in float64.
+
+    Example:
+      >>> log_prob = lambda k: (k + 1) * jnp.log(0.5)  # geometric
+      >>> h = entropy_of_counts(log_prob, jnp.float32(1.0), jnp.float32(2.0))
+      >>> round(float(h), 4)  # 2 log 2
+      1.3863
     """
 
     def terms(k: Array) -> Array:
@@ -97,7 +118,8 @@ def entropy_of_counts(log_prob: Callable[[Array], Array], mean: Array, dispersio
 
     lattice = jnp.sum(column(_WEIGHTS) * terms(column(np.arange(len(_WEIGHTS)))), axis=0)
 
-    # Outside of these the probability is below e^-37, as that of a gamma variable of these moments.
+    # Outside of [low, high] the probability is below e^-37, by that of a gamma variable with these
+    # moments.
     mean, dispersion = stop_gradient(mean), stop_gradient(dispersion)
     relative = dispersion / jnp.where(mean > 0, mean, 1)
     start = _START - 0.5

@@ -1,4 +1,4 @@
-"""The quantile of a normal truncated to an interval, however far out and however narrow."""
+"""Truncated normal variates from normal noise, for intervals anywhere and of any width."""
 
 from __future__ import annotations
 
@@ -15,39 +15,42 @@ from repara.special.elementwise import as_floats, is_zero, tangent_sum
 from repara.special.normal import log_ndtr, mills_ratio, ndtri_exp
 from repara.special.quadrature import gauss_legendre_pairs
 
+__all__ = ["minus_log_tail_ratio", "truncated_normal_from_normal"]
+
 # For the integral of the hazard over at most one unit, where the hazard is so smooth that eight
 # nodes suffice for float64.
 _RULE = gauss_legendre_pairs(8)
 
 
 def truncated_normal_from_normal(eps: ArrayLike, low: ArrayLike, high: ArrayLike) -> Array:
-    """A standard normal truncated to [low, high], from standard-normal noise of the same rank.
+    """Computes a standard normal variate truncated to [low, high] from standard-normal noise.
 
         Phi(z) = (1 - u) Phi(low) + u Phi(high),  u = Phi(eps)
 
         dz/dlow  = (1 - u) phi(low) / phi(z),     dz/dhigh = u phi(high) / phi(z)
         dz/deps  = phi(eps) (Phi(high) - Phi(low)) / phi(z)
 
-    computed as ratios of Mills' ratios, in which nothing underflows or cancels.
+    The derivatives are computed as ratios of Mills' ratios, so nothing underflows or cancels. eps
+    and the variate have the same rank in their distributions.
 
     Args:
-        eps: Standard-normal noise; any shape that broadcasts with the bounds.
-        low: Lower bound in standard deviations from the mean of the untruncated normal; -inf is
-        none.
-        high: Upper bound, above low; inf is none.
+      eps: standard-normal noise; any shape that broadcasts with the bounds.
+      low: lower bound in standard deviations from the mean of the untruncated normal; -inf
+        for none.
+      high: upper bound, above low; inf for none.
 
     Returns:
-        The values in [low, high], of the broadcast shape. NaN where low >= high. eps = -inf gives
-        low and eps = inf gives high. Derivatives of any order in all three arguments.
+      The variates in [low, high], of the broadcast shape; NaN if low >= high. eps = -inf gives low
+      and eps = inf gives high. Derivatives of any order exist in all three arguments.
 
     Raises:
-        TypeError: If the dtype is neither float32 nor float64.
-        ValueError: If the shapes do not broadcast.
+      TypeError: the dtype is neither float32 nor float64.
+      ValueError: the shapes do not broadcast.
 
     Example:
-        >>> z = truncated_normal_from_normal(jnp.array([-1.0, 0.0, 1.0]), 40.0, 41.0)
-        >>> bool(jnp.all((z > 40.0) & (z < 40.2)))
-        True
+      >>> z = truncated_normal_from_normal(jnp.array([-1.0, 0.0, 1.0]), 40.0, 41.0)
+      >>> bool(jnp.all((z > 40.0) & (z < 40.2)))
+      True
     """
     eps, low, high = jnp.broadcast_arrays(
         *as_floats("truncated_normal_from_normal", eps, low, high)
@@ -60,7 +63,7 @@ def truncated_normal_from_normal(eps: ArrayLike, low: ArrayLike, high: ArrayLike
 
 
 def minus_log_tail_ratio(low: Array, high: Array) -> Array:
-    """Computes by how much the log of the upper normal tail decreases from `low` to `high`.
+    """Computes the decrease of the logarithm of the upper normal tail from `low` to `high`.
 
         -log rho = log Phi(-low) - log Phi(-high)
 
@@ -105,13 +108,13 @@ def _shares(eps: Array, low: Array, high: Array) -> _Shares:
 
 
 @jax.custom_jvp
-def _right(eps: Array, low: Array, high: Array) -> Array:
+def _mostly_right(eps: Array, low: Array, high: Array) -> Array:
     """The quantile for low + high >= 0."""
-    rest, u, _, r = _shares(eps, low, high)
+    shares = _shares(eps, low, high)
     valid = low < high
     # Far right: log Phi(-z) = log Phi(-low) + log r.
-    tail = log_ndtr(-jnp.maximum(low, 0.0)) + jnp.log(r)
-    # Both tails of z where the interval holds zero; the smaller one gives z.
+    tail = log_ndtr(-jnp.maximum(low, 0.0)) + jnp.log(shares.tail)
+    # Both tails of z if the interval contains zero; the smaller one gives z.
     upper = jnp.logaddexp(log_ndtr(-low) + log_ndtr(-eps), log_ndtr(-high) + log_ndtr(eps))
     lower = jnp.logaddexp(log_ndtr(low) + log_ndtr(-eps), log_ndtr(high) + log_ndtr(eps))
     upper = jnp.where(low >= 0, tail, upper)
@@ -121,27 +124,27 @@ def _right(eps: Array, low: Array, high: Array) -> Array:
     z = jnp.where(left, outer, -outer)
     # In the middle Phi(z) - 1/2 keeps the digits of a small z.
     root = np.sqrt(0.5).item()
-    below, above = jax.lax.erf(root * low), jax.lax.erf(root * high)
-    mixed = 0.5 * (below + above) + 0.5 * jax.lax.erf(root * eps) * (above - below)
-    middle = jnp.where(low < 0, mixed, rest * below + u * above)
-    centre = valid & (jnp.abs(middle) < 0.7)
-    z = jnp.where(centre, jax.lax.erf_inv(jnp.where(centre, middle, 0.0)) / root, z)
-    # Rounding alone could put z outside; noise at +-inf is exactly at a bound.
+    erf_low, erf_high = jax.lax.erf(root * low), jax.lax.erf(root * high)
+    mean = 0.5 * (erf_low + erf_high) + 0.5 * jax.lax.erf(root * eps) * (erf_high - erf_low)
+    middle = jnp.where(low < 0, mean, shares.low * erf_low + shares.high * erf_high)
+    center = valid & (jnp.abs(middle) < 0.7)
+    z = jnp.where(center, jax.lax.erf_inv(jnp.where(center, middle, 0.0)) / root, z)
+    # Rounding alone could put z outside. Infinite noise gives a bound exactly.
     z = jnp.where(valid, jnp.clip(z, low, high), jnp.nan)
     z = jnp.where(valid & (eps == jnp.inf), high, jnp.where(valid & (eps == -jnp.inf), low, z))
     return jnp.where(jnp.isnan(eps), jnp.nan, z)
 
 
-def _right_jvp(
+def _mostly_right_jvp(
     primals: tuple[Array, Array, Array], tangents: tuple[Array | SymbolicZero, ...]
 ) -> tuple[Array, Array]:
     eps, low, high = primals
-    z = _right(eps, low, high)
+    z = _mostly_right(eps, low, high)
     rest, u, drop, r = _shares(eps, low, high)
     far = low >= 0
     tail = mills_ratio(jnp.where(far, z, 0.0)) / r
     base, cap = jnp.where(far, low, 0.0), jnp.where(high < jnp.inf, high, 1.0)
-    # An interval with zero inside: exp((z^2 - low^2) / 2), exponents of a few tens at most.
+    # If the interval contains zero: exp((z^2 - low^2) / 2), with exponents of at most a few tens.
     inside = jnp.where(far, 0.0, z)
 
     def ratio(bound: Array) -> Array:
@@ -168,6 +171,6 @@ def _right_jvp(
     return z, tangent_sum(z.shape, z.dtype, *zip(coefficients, tangents, strict=True))
 
 
-_right.defjvp(_right_jvp, symbolic_zeros=True)
-# Many small steps: outside jit they would be compiled one by one.
-_compiled = jax.jit(_right)
+_mostly_right.defjvp(_mostly_right_jvp, symbolic_zeros=True)
+# Outside jit its many small operations would be compiled one by one.
+_compiled = jax.jit(_mostly_right)

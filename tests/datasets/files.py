@@ -7,10 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from repara import _idx
-from repara.datasets import Dataset, DatasetError, load
+from repara.datasets import Dataset, DatasetError, idx, load
 
-STEMS = _idx.STEMS
+STEMS = idx.STEMS
 
 
 def bytes_of(*shape):

@@ -18,7 +18,7 @@ from repara.models import (
     PosteriorHead,
     TwoLayerHead,
     VampPrior,
-    centre,
+    center,
 )
 from tests.distributions.programs import compiled
 
@@ -41,7 +41,7 @@ def _mass(prior):
     return np.sum(np.exp(np.asarray(prior.log_prob(z), "float64"))) * (line[1] - line[0]) ** 2
 
 
-def test_learnt_priors_are_densities_and_learn():
+def test_learned_priors_are_densities_and_learn():
     for net in (
         MixturePrior(2, 3),
         VampPrior(_SHAPE, 4, 0.3),
@@ -103,14 +103,14 @@ def test_two_layers(flow_layers):
             "likelihood": likelihood,
             "prior": p.rsample_and_log_prob(jax.random.key(1), (4,)),
             "prior_again": p.log_prob(p.sample(jax.random.key(1), (4,))),
-            "centre": centre(q),
+            "center": center(q),
         }
 
     out = program(variables, x)
     assert out["z"].shape == (7, 5, 5)
     assert out["prior"][0].shape == (4, 5)
     np.testing.assert_allclose(out["prior"][1], out["prior_again"], rtol=1e-4, atol=1e-4)
-    assert out["centre"].shape == (5, 5)
+    assert out["center"].shape == (5, 5)
     assert out["likelihood"].shape == (7, 5)
     np.testing.assert_allclose(out["log_q"], out["again"], rtol=1e-5, atol=1e-4)
     np.testing.assert_allclose(out["inverse"], 0, atol=1e-5)

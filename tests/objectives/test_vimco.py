@@ -10,7 +10,7 @@ from jax.scipy.special import logsumexp
 
 import repara as rp
 from repara import objectives
-from repara.objectives.vimco import _signal
+from repara.objectives.vimco import learning_signal
 from tests import linear_gaussian as model
 from tests.objectives import quadrature
 
@@ -101,7 +101,7 @@ def test_learning_signal():
         logsumexp(log_w, axis=0)
         - logsumexp(np.concatenate([o, o.mean(axis=0, keepdims=True)]), axis=0) for o in others
     ])  # fmt: skip
-    np.testing.assert_allclose(_signal(jnp.asarray(log_w)), exact, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(learning_signal(jnp.asarray(log_w)), exact, rtol=1e-4, atol=1e-4)
     # Hundreds of nats apart, one weight of zero among them.
     far = jnp.array([[-500.0], [0.0], [-jnp.inf], [-900.0]])
-    np.testing.assert_allclose(_signal(far), [[0.0], [500.0], [0.0], [0.0]], atol=1e-4)
+    np.testing.assert_allclose(learning_signal(far), [[0.0], [500.0], [0.0], [0.0]], atol=1e-4)

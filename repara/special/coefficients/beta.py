@@ -2,7 +2,6 @@
 
 # fmt: off
 SEAM = 1.25
-BOUND = 6.0
 TOP = 0.5628415300546449
 # mixed: at most 1.0e-07 from the function fitted
 MIXED = (

@@ -3,7 +3,7 @@
 # fmt: off
 SEAM = 14.0
 SPLIT = 2.5
-BOUND = 6.0
+MIDPOINT = 4
 B = 2.7385576501371443
 R = 2.625
 FAR_END = 1.35

@@ -34,12 +34,12 @@ import mpmath as mp  # type: ignore[import-untyped]
 import numpy as np
 from numpy.polynomial import chebyshev as series
 
-from repara.special import beta, gamma, normal
+from repara.special import beta, beta_fit, gamma, normal
+from repara.special.constants import NOISE_BOUND_FLOAT32
 from repara.special.fits import chebyshev
 
 DIGITS = 30
 SEAM = 1.25
-NOISE = 6.0
 # As far beyond the seams, and the range of the noise, as the fits reach.
 OVERLAP = 1.03
 LEAST = 4e-3  # concentration; both fits are smooth down to 0
@@ -60,12 +60,12 @@ class Regime(NamedTuple):
     """What is fitted where.
 
     Attributes:
-        points: eps, a and b.
-        function: From eps, a, b and the logit of z: the function that is fitted, what it multiplies
-            in the logarithm of -log(1 - z) or of z, the derivative of the logit in that logarithm,
-            and the three variables.
-        degrees: Those of the Chebyshev polynomials in each variable, for each term.
-        ends: The greatest value of each variable; the least is 0.
+      points: eps, a and b.
+      function: from eps, a, b and the logit of z: the function that is fitted, what it multiplies
+        in the logarithm of -log(1 - z) or of z, the derivative of the logit in that logarithm,
+        and the three variables.
+      degrees: those of the Chebyshev polynomials in each variable, for each term.
+      ends: the greatest value of each variable; the least is 0.
     """
 
     points: Columns
@@ -101,18 +101,21 @@ def large() -> Regime:
     b[::3] = _between(rng, least, 1e5, len(b[::3]))
     a = LEAST * np.exp(np.log(1.05 * b / LEAST) * _dense_at_ends(rng, POINTS))
     a[::2] = np.maximum(1.05 * b * _dense_at_ends(rng, POINTS), LEAST)[::2]
-    eps = NOISE * 1.01 * (2 * _dense_at_ends(rng, POINTS) - 1)
+    eps = NOISE_BOUND_FLOAT32 * 1.01 * (2 * _dense_at_ends(rng, POINTS) - 1)
 
     def function(eps: jax.Array, a: jax.Array, b: jax.Array, y: jax.Array) -> Any:
         far = y < -30
         m = jax.nn.softplus(jnp.where(far, 0, y))
         log_m = jnp.where(far, y, jnp.log(m))
-        start = gamma.log_gamma_from_normal(eps, a) - jnp.log(b + 0.3 * (a - 1))
-        x = 1 - (1 + jnp.exp(start) / 12) ** -2
+        start = gamma.log_gamma_from_normal(eps, a) - jnp.log(beta_fit.gamma_rate(a, b))
+        x = 1 - (1 + jnp.exp(start) / beta_fit.MASS_SCALE) ** -2
+        inverse, reciprocal = beta_fit.large_coordinates(a, b)
         by_log = jnp.where(far, 1, m / -jnp.expm1(-m))
-        return log_m - start, jnp.ones_like(a), by_log, (x, a / (b + 0.1 * a), 1 / (b + 0.4))
+        return log_m - start, jnp.ones_like(a), by_log, (x, a * inverse, reciprocal)
 
-    ends = (0.86, 1.05 / 1.105, 1 / (least + 0.4))
+    inverse, _ = beta_fit.large_coordinates(1.05, 1.0)
+    _, reciprocal = beta_fit.large_coordinates(0.0, least)
+    ends = (0.86, 1.05 * inverse, reciprocal)
     return Regime((eps, a, b), function, terms(*TERMS_LARGE), ends)
 
 
@@ -130,8 +133,8 @@ def small() -> Regime:
         mixed = jax.lax.lgamma(1 + a) + jax.lax.lgamma(1 + b) - jax.lax.lgamma(1 + a + b)
         log_s = (normal.log_ndtr(eps) + mixed + jnp.log1p(a / b)) / a
         s = jnp.exp(log_s)
-        k = (1 - b) * (1 - 0.25 * a * b) / (1 + 0.5 * a)
-        m = s / (1 + (k - 0.75) * s)
+        k = beta_fit.quadratic_coefficient(a, b)
+        m = s / (1 + (k - beta_fit.MASS_SHIFT) * s)
         log_z = -jax.nn.softplus(-y)
         fitted = (log_z - log_s + jnp.log1p(k * s)) / m
         return fitted, m, 1 + jnp.exp(y), (m, a / (1 + a), b)
@@ -239,7 +242,7 @@ def generate() -> str:
     """The source of `repara/special/coefficients/beta.py`."""
     top = SEAM * OVERLAP
     with mp.workdps(DIGITS):
-        source = f"SEAM = {SEAM}\nBOUND = {NOISE}\nTOP = {top / (1 + top)!r}\n"
+        source = f"SEAM = {SEAM}\nTOP = {top / (1 + top)!r}\n"
         source += f"# mixed: at most {MIXED_TOLERANCE:.1e} from the function fitted\n"
         source += chebyshev.literal_2d("MIXED", mixed(), "float32")
         for fit in (large, small):

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import mpmath as mp  # type: ignore[import-untyped]
 from scipy import special
 
+from repara.special.constants import NOISE_BOUND_FLOAT32, NOISE_BOUND_FLOAT64
 from repara.special.fits import chebyshev
 
 DIGITS = 45
@@ -103,18 +104,16 @@ class Setting(NamedTuple):
     """What is fitted for one dtype.
 
     Attributes:
-        dtype: The floating-point type whose arithmetic the coefficients are for.
-        seam: The concentration at which the two regimes of the quantile meet. (Those of the score
-            meet at 1.) All are fitted over a factor `OVERLAP` beyond, as derivatives are worst at
-            the end of a fit.
-        noise: Largest |eps|.
-        mass: Largest m; at eps = noise, m is at most 2 - log(Phi(-noise) / seam).
-        z: Largest z of `MASS`.
-        x: Least and greatest log(z / a) of `SCORE`.
-        tolerance: Bound on the absolute error of R and w M, which is the relative error of z; that
-        of S
-            and T, which the tails of P and Q multiply, is a sixteenth of it.
-        grid: Chebyshev nodes a side.
+      dtype: the floating-point type whose arithmetic the coefficients are for.
+      seam: the concentration at which the two regimes of the quantile meet. (Those of the score
+        meet at 1.)
+      noise: largest |eps|.
+      mass: largest m; at eps = noise, m is at most 2 - log(Phi(-noise) / seam).
+      z: largest z of `MASS`.
+      x: least and greatest log(z / a) of `SCORE`.
+      tolerance: bound on the absolute error of R and w M, which is the relative error of z. The
+        bound on S and T, which the tails of P and Q multiply, is a sixteenth of it.
+      grid: chebyshev nodes per side.
     """
 
     dtype: str
@@ -128,12 +127,14 @@ class Setting(NamedTuple):
 
 
 SETTINGS = (
-    Setting("float32", 8, 6.0, 25, 13, (-3.1, 2.6), 8e-7, 30),
-    Setting("float64", 16, 8.5, 46, 13, (-3.1, 2.6), 2e-11, 40),
+    Setting("float32", 8, NOISE_BOUND_FLOAT32, 25, 13, (-3.1, 2.6), 8e-7, 30),
+    Setting("float64", 16, NOISE_BOUND_FLOAT64, 46, 13, (-3.1, 2.6), 2e-11, 40),
 )
 
-
+# All are fitted over this factor beyond the seams, as derivatives are worst at the end of a fit.
 OVERLAP = 1.3
+# x / (x + MIDPOINT) maps [0, inf) to [0, 1).
+MIDPOINT = 8
 
 
 def _table(f: Callable[[Any, Any], Any], count: int) -> chebyshev.Table:
@@ -143,11 +144,11 @@ def _table(f: Callable[[Any, Any], Any], count: int) -> chebyshev.Table:
 
 def small(setting: Setting) -> chebyshev.Table:
     """R(tau, b) as monomials in 2 tau / tau_max - 1 and 2 b / b_max - 1."""
-    top, b_top = mp.mpf(setting.mass) / (setting.mass + 8), mp.log1p(OVERLAP * setting.seam)
+    top, b_top = mp.mpf(setting.mass) / (setting.mass + MIDPOINT), mp.log1p(OVERLAP * setting.seam)
 
     def f(x: Any, y: Any) -> Any:
         tau, a = top * (1 + x) / 2, mp.expm1(b_top * (1 + y) / 2)
-        m = 8 * tau / (1 - tau)
+        m = MIDPOINT * tau / (1 - tau)
         log_lower = a * mp.log(-mp.expm1(-m))
         return log_quantile(a, log_lower, mp.log(-mp.expm1(log_lower))) - mp.log(m)
 
@@ -188,11 +189,11 @@ def _trimmed(rows: chebyshev.Table) -> chebyshev.Table:
 
 def mass(setting: Setting) -> chebyshev.Table:
     """S(t, b) as monomials in 2 t / t_max - 1 and 2 b / b_max - 1, for a <= 1."""
-    top, b_top = mp.mpf(setting.z) / (setting.z + 8), mp.log1p(OVERLAP)
+    top, b_top = mp.mpf(setting.z) / (setting.z + MIDPOINT), mp.log1p(OVERLAP)
 
     def f(x: Any, y: Any) -> Any:
         t, a = top * (1 + x) / 2, mp.expm1(b_top * (1 + y) / 2)
-        z = 8 * t / (1 - t)
+        z = MIDPOINT * t / (1 - t)
         lower, _ = log_tails(a, mp.log(z))
         return mp.log(z) - mp.log(-mp.log(-mp.expm1(lower / a)))
 
@@ -228,45 +229,9 @@ def residual(setting: Setting) -> chebyshev.Table:
     return chebyshev.monomials_2d(chebyshev.truncated(table, setting.tolerance / 16))
 
 
-def noise(setting: Setting) -> dict[str, list[Any]]:
-    """The elementary pieces on the way from eps to m, as monomials.
-
-    With r = |eps| and s = (4 - r) / (4 + r) scaled to [-1, 1]: `LEFT` is -log Phi(-r) - r^2 / 2 and
-    `RIGHT` is -log(-log Phi(r)) - r^2 / 2. `EXPM1` is (1 - e^-x) / x on [0, log 2], in x, and
-    `LOG1P` is -log(1 - v) / u in u^2, u = v / (2 - v), v in [0, 1/2]: twice the series of atanh.
-    """
-    tolerance = 2e-9 if setting.dtype == "float32" else 1e-17
-    least = (4 - mp.mpf(setting.noise)) / (4 + mp.mpf(setting.noise))
-
-    def radius(x: Any) -> Any:
-        s = least + (1 - least) * (1 + x) / 2
-        return 4 * (1 - s) / (1 + s)
-
-    def left(x: Any) -> Any:
-        return -mp.log(mp.ncdf(-radius(x))) - radius(x) ** 2 / 2
-
-    def right(x: Any) -> Any:
-        return -mp.log(-mp.log1p(-mp.ncdf(-radius(x)))) - radius(x) ** 2 / 2
-
-    def expm1(s: Any) -> Any:
-        x = mp.log(2) * (1 + s) / 2
-        return -mp.expm1(-x) / x
-
-    def log1p(s: Any) -> Any:
-        u = mp.sqrt((1 + s) / 18)
-        return 2 * mp.atanh(u) / u
-
-    return {
-        "LEFT": chebyshev.fit(left, 60, 5 * tolerance),
-        "RIGHT": chebyshev.fit(right, 60, 5 * tolerance),
-        "EXPM1": chebyshev.shifted(chebyshev.fit(expm1, 30, tolerance), 2 / mp.log(2), -1),
-        "LOG1P": chebyshev.shifted(chebyshev.fit(log1p, 30, tolerance), 18, -1),
-    }
-
-
 def generate() -> str:
     """The source of `repara/special/coefficients/gamma.py`."""
-    source = ""
+    source = f"MIDPOINT = {MIDPOINT}\n"
     with mp.workdps(DIGITS):
         for setting in SETTINGS:
             low, high = setting.x
@@ -280,9 +245,7 @@ def generate() -> str:
             }
             suffix = f"_{setting.dtype.upper()}"
             source += f"SEAM{suffix} = {float(setting.seam)}\n"
-            source += f"NOISE{suffix} = {setting.noise}\n"
-            source += f"S{suffix} = {(4 - setting.noise) / (4 + setting.noise)}\n"
-            source += f"TAU{suffix} = {setting.mass / (setting.mass + 8)}\n"
+            source += f"TAU{suffix} = {setting.mass / (setting.mass + MIDPOINT)}\n"
             source += f"B{suffix} = {float(mp.log1p(OVERLAP * setting.seam))!r}\n"
             source += f"Z{suffix} = {float(setting.z)}\n"
             source += f"OVERLAP{suffix} = {OVERLAP}\n"
@@ -291,7 +254,5 @@ def generate() -> str:
                 inner = setting.tolerance / (16 if name in ("MASS", "SCORE") else 1)
                 source += f"# {name.lower()}: at most {inner:.1e} from the function fitted\n"
                 source += chebyshev.literal_2d(name + suffix, table, setting.dtype)
-            for name, series in noise(setting).items():
-                source += chebyshev.literal(name + suffix, series, setting.dtype)
             source += chebyshev.literal("ETA" + suffix, eta(setting), setting.dtype)
     return source

@@ -21,9 +21,11 @@ from typing import Any, NamedTuple
 
 import mpmath as mp  # type: ignore[import-untyped]
 
-from repara.special.fits import chebyshev
+from repara.special.fits import chebyshev, normal
 
 DIGITS = 60
+# q / (q + MIDPOINT) maps [0, inf) to [0, 1).
+MIDPOINT = 6
 # All are fitted over this factor beyond the seam, as derivatives are worst at the end of a fit.
 OVERLAP = mp.mpf(13) / 10
 
@@ -32,11 +34,11 @@ class Setting(NamedTuple):
     """What is fitted for one dtype.
 
     Attributes:
-        dtype: The floating-point type whose arithmetic the coefficients are for.
-        seam: The degrees of freedom from which `LARGE` holds.
-        noise: Largest |eps|: no probability that is a normal number of the type is further out.
-        tolerance: Bound on the absolute error of R and of g.
-        grid: Chebyshev nodes a side.
+      dtype: the floating-point type whose arithmetic the coefficients are for.
+      seam: the degrees of freedom from which `LARGE` holds.
+      noise: largest |eps|: no probability that is a normal number of the type is further out.
+      tolerance: bound on the absolute error of R and of g.
+      grid: chebyshev nodes per side.
     """
 
     dtype: str
@@ -131,7 +133,7 @@ def small(setting: Setting) -> chebyshev.Table:
 def _ends(setting: Setting) -> tuple[Any, Any]:
     """Largest w and t of `LARGE`."""
     w = OVERLAP / setting.seam
-    return w, setting.noise**2 * w / (setting.noise**2 * w + 6)
+    return w, setting.noise**2 * w / (setting.noise**2 * w + MIDPOINT)
 
 
 def large(setting: Setting) -> chebyshev.Table:
@@ -139,24 +141,20 @@ def large(setting: Setting) -> chebyshev.Table:
     w_top, t_top = _ends(setting)
 
     def f(t: Any, w: Any) -> Any:
-        q, df = 6 * t_top * t / (1 - t_top * t), 1 / (w_top * w)
+        q, df = MIDPOINT * t_top * t / (1 - t_top * t), 1 / (w_top * w)
         log_z = log_quantile_at_noise(df, mp.sqrt(q * df))
         return (mp.log1p(mp.exp(2 * log_z) / df) - q) / q * df
 
     return _table(f, setting)
 
 
-def _least(setting: Setting) -> Any:
-    return mp.mpf(4 - setting.noise) / (4 + setting.noise)
-
-
 def noise(setting: Setting) -> list[Any]:
     """P as monomials in t, scaled to [-1, 1]."""
-    least = _least(setting)
+    least = normal.scaled_radius_end(setting.noise)
 
     def f(x: Any) -> Any:
         t = least + (1 - least) * (1 + x) / 2
-        e = 4 * (1 - t) / (1 + t)
+        e = normal.MIDPOINT * (1 - t) / (1 + t)
         return size_of_noise(e) / e - e / 2
 
     return chebyshev.fit(f, 60, 1e-8)
@@ -165,7 +163,8 @@ def noise(setting: Setting) -> list[Any]:
 def generate() -> str:
     """The source of `repara/special/coefficients/student_t.py`."""
     with mp.workdps(DIGITS):
-        source = f"LEAST_FLOAT32 = {float(_least(SINGLE))!r}\n"
+        source = f"MIDPOINT = {MIDPOINT}\n"
+        source += f"LEAST_FLOAT32 = {float(normal.scaled_radius_end(SINGLE.noise))!r}\n"
         source += f"B_FLOAT32 = {float(mp.log1p(OVERLAP * SINGLE.seam))!r}\n"
         source += chebyshev.literal("NOISE_FLOAT32", noise(SINGLE), "float32")
         source += f"# small: at most {SINGLE.tolerance:.1e} from the function fitted\n"

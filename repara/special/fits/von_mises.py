@@ -24,13 +24,15 @@ from typing import Any
 
 import mpmath as mp  # type: ignore[import-untyped]
 
+from repara.special.constants import NOISE_BOUND_FLOAT32
 from repara.special.fits import chebyshev
 
 DIGITS = 40
 SEAM = 14
 SPLIT = mp.mpf(5) / 2
-NOISE = 6
 FAR_END = mp.mpf(27) / 20  # of d^2
+# y / (y + MIDPOINT) maps [0, inf) to [0, 1).
+MIDPOINT = 4
 # All are fitted over these factors beyond the seams, as derivatives are worst at the end of a fit.
 OVERLAP = mp.mpf(11) / 10
 OVERLAP_SPLIT = mp.mpf(21) / 20
@@ -168,8 +170,8 @@ def far() -> chebyshev.Table:
 
     def f(x: Any, b: Any) -> Any:
         k = 2 * mp.sinh(_b_top() * b)
-        share = x * FAR_END * (k + 1) / (FAR_END * (k + 1) + 4)
-        square = 4 * share / ((1 - share) * (k + 1))
+        share = x * FAR_END * (k + 1) / (FAR_END * (k + 1) + MIDPOINT)
+        square = MIDPOINT * share / ((1 - share) * (k + 1))
         log_q = mp.log(mp.expm1(k * square) / k) / 2
         log_t = log_quantile(k, log_q - mp.log(mp.sqrt(mp.pi / 2) * _slope(k)) - 2 * k)
         return 2 * mp.atan(mp.exp(-log_t)) / mp.sqrt(square)
@@ -180,7 +182,7 @@ def far() -> chebyshev.Table:
 def large() -> chebyshev.Table:
     """G(q, w) as monomials in 2 q / q_max - 1 and 2 w / w_max - 1, q = e^2 w."""
     w_top = OVERLAP / SEAM
-    top = NOISE**2 * w_top
+    top = NOISE_BOUND_FLOAT32**2 * w_top
 
     def f(q: Any, w: Any) -> Any:
         k = 1 / (w_top * w)
@@ -194,10 +196,11 @@ def generate() -> str:
     """The source of `repara/special/coefficients/von_mises.py`."""
     with mp.workdps(DIGITS):
         w_top = OVERLAP / SEAM
-        source = f"SEAM = {float(SEAM)}\nSPLIT = {float(SPLIT)}\nBOUND = {float(NOISE)}\n"
+        source = f"SEAM = {float(SEAM)}\nSPLIT = {float(SPLIT)}\n"
+        source += f"MIDPOINT = {MIDPOINT}\n"
         source += f"B = {float(_b_top())!r}\nR = {float(OVERLAP_SPLIT * SPLIT)!r}\n"
         source += f"FAR_END = {float(FAR_END)}\n"
-        source += f"W = {float(w_top)!r}\nQ = {float(NOISE**2 * w_top)!r}\n"
+        source += f"W = {float(w_top)!r}\nQ = {float(NOISE_BOUND_FLOAT32**2 * w_top)!r}\n"
         source += chebyshev.literal("SLOPE", slope(), "float32")
         source += chebyshev.literal("LOG1P", log1p(), "float32")
         for name, table in {"NEAR": near(), "FAR": far(), "LARGE": large()}.items():

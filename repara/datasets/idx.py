@@ -1,8 +1,8 @@
-"""IDX files, the format of MNIST and its kin, parsed and checked.
+"""Parses and checks IDX files, the format of MNIST and similar datasets.
 
 A file is a magic number (two zero bytes, the type of the elements, the number of dimensions), the
-sizes as big-endian int32, then the elements (http://yann.lecun.com/exdb/mnist/). A dataset is four
-of them: training images, training labels, test images, test labels, in this order throughout.
+sizes as big-endian int32, then the elements (http://yann.lecun.com/exdb/mnist/). A dataset has four
+files, always in this order: training images, training labels, test images, test labels.
 """
 
 import gzip
@@ -15,21 +15,31 @@ from typing import NamedTuple
 
 import numpy as np
 
+from repara.datasets.dataset import DatasetError
 
-class DatasetError(Exception):
-    """A dataset cannot be had; one line says what was found, what was expected, what to do."""
+__all__ = [
+    "IMAGE_SHAPE",
+    "SETS",
+    "STEMS",
+    "IdxSet",
+    "find_folder",
+    "parse_files",
+    "read_files",
+    "stems",
+    "upright",
+]
 
 
 class IdxSet(NamedTuple):
-    """What is known of a dataset in four IDX files.
+    """The properties of a known dataset in four IDX files.
 
     Attributes:
-        folder: Where torchvision keeps it below its root.
-        stems: The files' names without `.gz`.
-        counts: The pairs of a number of training and a number of test images that are right.
-        num_classes: Labels are below this.
-        sha256: Of the four files' decompressed content; None where none is pinned.
-        transposed: Whether the images are stored column by column.
+      folder: its folder in the layout of torchvision.
+      stems: the names of the files without `.gz`.
+      counts: the valid pairs of a number of training images and a number of test images.
+      num_classes: the upper bound of the labels, exclusive.
+      sha256: the hashes of the decompressed content of the four files; None if there are none.
+      transposed: whether the images are stored column by column.
     """
 
     folder: str
@@ -46,23 +56,25 @@ STEMS = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+"""The names of the four files of MNIST without `.gz`."""
 
-SHAPE = (28, 28)
+IMAGE_SHAPE = (28, 28)
 """Height and width of the images of every set in `SETS`."""
 
 
 def _emnist(config: str, num_classes: int, *counts: tuple[int, int]) -> IdxSet:
+    """Returns the properties of one configuration of EMNIST."""
     kinds = ("train-images-idx3", "train-labels-idx1", "test-images-idx3", "test-labels-idx1")
     a, b, c, d = (f"emnist-{config}-{kind}-ubyte" for kind in kinds)
     return IdxSet("EMNIST", (a, b, c, d), counts, num_classes, transposed=True)
 
 
-# The digests are of the decompressed content, since copies differ in how they are compressed; they
-# were computed from copies of the original files (Fashion-MNIST's: as Debian ships them). For
-# KMNIST and EMNIST none is pinned: what is checked instead is the format, the size of the images,
-# their number, the range of the labels, gzip's own CRC, that the files are not another set's, and
-# on download the checksum of the archive that tensorflow_datasets has registered.
-SETS = {
+# The hashes are of the decompressed content, since copies differ in their compression; they were
+# computed from copies of the original files (for Fashion-MNIST from Debian's package). KMNIST and
+# EMNIST have none. Their checks are the format, the size and number of the images, the range of the
+# labels, gzip's own CRC, that the files do not belong to another set, and after a download the
+# checksum of the archive that tensorflow_datasets has registered.
+SETS: dict[str, IdxSet] = {
     "mnist": IdxSet(
         "MNIST",
         STEMS,
@@ -92,23 +104,28 @@ SETS = {
     "emnist/byclass": _emnist("byclass", 62, (697_932, 116_323)),
     "emnist/bymerge": _emnist("bymerge", 47, (697_932, 116_323)),
     "emnist/digits": _emnist("digits", 10, (240_000, 40_000)),
-    # Its labels are 1 to 26. NIST's page counts 145,600 letters, the paper (Cohen et al., 2017,
-    # table II) and tensorflow_datasets 103,600: either set is whole.
+    # Its labels are 1 to 26. NIST's page says 145,600 letters; Cohen et al. (2017), table II,
+    # https://arxiv.org/abs/1702.05373, and tensorflow_datasets say 103,600. Both are accepted.
     "emnist/letters": _emnist("letters", 27, (124_800, 20_800), (88_800, 14_800)),
     "emnist/mnist": _emnist("mnist", 10, (60_000, 10_000)),
 }
+"""The known datasets by name."""
 
 
 def find_folder(root: Path, name: str) -> Path | None:
-    """Finds the first of the usual places below `root` that has one of a dataset's files.
+    """Finds the first of the usual folders below `root` that has one of a dataset's files.
 
     Args:
-        root: The directory that a user named.
-        name: A key of `SETS`, or `"idx"` for any set named like MNIST's.
+      root: the folder that the user named.
+      name: a key of `SETS`, or `"idx"` for any set named like MNIST.
 
     Returns:
-        `root`, `root/raw`, `root/MNIST/raw` (torchvision), `root/fashion-mnist` (Debian) or
-        `root/gzip` (EMNIST's archive, unpacked), whichever has one first; None if none has.
+      The first of `root`, `root/raw`, `root/fashion-mnist` (Debian), `root/gzip` (the unpacked
+      archive of EMNIST) and `root/MNIST/raw` (torchvision) that has a file; None if none has.
+
+    Example:
+      >>> find_folder(Path("/no/such/folder"), "mnist") is None
+      True
     """
     places = [root, root / "raw", root / name.split("/")[0].replace("_", "-"), root / "gzip"]
     if name in SETS:
@@ -120,12 +137,23 @@ def find_folder(root: Path, name: str) -> Path | None:
 
 
 def stems(name: str) -> tuple[str, str, str, str]:
-    """Returns the names, without `.gz`, of a dataset's four files."""
+    """Returns the names, without `.gz`, of a dataset's four files.
+
+    Args:
+      name: a key of `SETS`, or `"idx"`.
+
+    Returns:
+      Four names.
+
+    Example:
+      >>> stems("mnist")[0]
+      'train-images-idx3-ubyte'
+    """
     return SETS[name].stems if name in SETS else STEMS
 
 
 def _find_file(folder: Path, stem: str) -> Path | None:
-    """The file of that name, gzipped or not; some copies spell it with a dot before `idx`."""
+    """Returns the file of that name, gzipped or not; some copies have a dot before `idx`."""
     for base in (stem, stem.replace("-idx", ".idx")):
         for path in (folder / base, folder / f"{base}.gz"):
             if path.is_file():
@@ -134,11 +162,25 @@ def _find_file(folder: Path, stem: str) -> Path | None:
 
 
 def read_files(folder: Path, name: str) -> Iterator[tuple[str, bytes]]:
-    """Yields path and content of a dataset's four files in `folder`.
+    """Yields path and content of a dataset's four files.
+
+    Args:
+      folder: the result of `find_folder`.
+      name: a key of `SETS`, or `"idx"`.
+
+    Yields:
+      The path and the content of each file, gzipped or not.
+
+    Returns:
+      An iterator.
 
     Raises:
-        DatasetError: One of them is missing.
-        OSError: One of them cannot be read.
+      DatasetError: a file is missing.
+      OSError: a file cannot be read.
+
+    Example:
+      >>> [path for path, _ in read_files(Path("data"), "mnist")]  # doctest: +SKIP
+      ['data/train-images-idx3-ubyte', ...]
     """
     for stem in stems(name):
         path = _find_file(folder, stem)
@@ -147,19 +189,26 @@ def read_files(folder: Path, name: str) -> Iterator[tuple[str, bytes]]:
         yield str(path), path.read_bytes()
 
 
-def load(name: str, files: Iterable[tuple[str, bytes]]) -> list[np.ndarray]:
-    """Parses the four files of a dataset and checks all that is known of it.
+def parse_files(name: str, files: Iterable[tuple[str, bytes]]) -> list[np.ndarray]:
+    """Parses the four files of a dataset and checks them.
 
     Args:
-        name: A key of `SETS`, or `"idx"` for any set, whose format alone is checked.
-        files: For each file where it is, for messages, and its content, gzipped or not.
+      name: a key of `SETS`; or `"idx"` for any set, of which only the format is checked.
+      files: the path, for messages, and the content of each file, gzipped or not.
 
     Returns:
-        Training images, training labels, test images, test labels: images uint8 `[N, H, W]`,
-        upright, and labels int32 `[N]`.
+      Training images, training labels, test images, test labels: images uint8 `[N, H, W]`,
+      upright, and labels int32 `[N]`.
 
     Raises:
-        DatasetError: A file is damaged, or is not what `name` promises.
+      DatasetError: a file is damaged, or is not what `name` promises.
+
+    Example:
+      >>> labels = bytes([0, 0, 8, 1, 0, 0, 0, 1, 7])
+      >>> image = bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 255])
+      >>> files = [("a", image), ("b", labels), ("c", image), ("d", labels)]
+      >>> [array.shape for array in parse_files("idx", files)]
+      [(1, 1, 1), (1,), (1, 1, 1), (1,)]
     """
     arrays: list[np.ndarray] = []
     places: list[str] = []
@@ -187,16 +236,29 @@ def load(name: str, files: Iterable[tuple[str, bytes]]) -> list[np.ndarray]:
 
 
 def upright(name: str, images: np.ndarray) -> np.ndarray:
-    """Returns images `[N, H, W, ...]` with rows as rows, also where they are stored transposed."""
+    """Returns images with rows as rows, transposed if the dataset stores them column by column.
+
+    Args:
+      name: the name of a dataset.
+      images: `[N, H, W, ...]`.
+
+    Returns:
+      The images.
+
+    Example:
+      >>> upright("emnist/mnist", np.zeros((5, 28, 20))).shape
+      (5, 20, 28)
+    """
     if name in SETS and SETS[name].transposed:
         return np.ascontiguousarray(np.swapaxes(images, 1, 2))
     return images
 
 
 def _check_digest(name: str, i: int, where: str, content: bytes) -> None:
+    """Raises if file number i does not have its pinned hash, or has the hash of another dataset."""
     digest = hashlib.sha256(content).hexdigest()
     pinned = SETS[name].sha256
-    # MNIST and its kin name their files alike, so the wrong folder is an easy mistake.
+    # These datasets have the same file names, so a wrong folder is an easy mistake.
     owners = [other for other, spec in SETS.items() if spec.sha256 and digest in spec.sha256]
     if pinned is None and not owners:
         return
@@ -205,14 +267,15 @@ def _check_digest(name: str, i: int, where: str, content: bytes) -> None:
         expected = pinned[i] if pinned else "another"
         raise DatasetError(
             f"{where}: SHA-256 of the decompressed content is {digest}{found}, expected "
-            f"{expected} for {name!r}: get another copy of the file, or read a set that differs "
-            "on purpose as dataset 'idx'"
+            f"{expected} for {name!r}: get another copy of the file, or read a modified dataset "
+            "as 'idx'"
         )
 
 
 def _check_pair(
     name: str, where_images: str, images: np.ndarray, where_labels: str, labels: np.ndarray
 ) -> None:
+    """Raises if images and labels do not fit together or are not those of the dataset."""
     if len(images) != len(labels):
         raise DatasetError(
             f"{where_labels} has {len(labels)} labels, expected one for each of the {len(images)} "
@@ -222,10 +285,10 @@ def _check_pair(
         raise DatasetError(f"{where_images} has the sizes {images.shape}, expected images")
     if name not in SETS:
         return
-    if images.shape[1:] != SHAPE:
+    if images.shape[1:] != IMAGE_SHAPE:
         raise DatasetError(
             f"{where_images} has images of {images.shape[1]}x{images.shape[2]}, expected "
-            f"{SHAPE[0]}x{SHAPE[1]} for {name!r}"
+            f"{IMAGE_SHAPE[0]}x{IMAGE_SHAPE[1]} for {name!r}"
         )
     if labels.max() >= SETS[name].num_classes:
         raise DatasetError(
@@ -235,14 +298,15 @@ def _check_pair(
 
 
 def _decompress(where: str, content: bytes) -> bytes:
-    # By content, not by name: some downloads are unpacked on the way and keep their .gz.
+    """Returns the content, decompressed if it is gzipped."""
+    # Decided by content, not by name: some downloads are unpacked but keep their .gz.
     if content[:2] != b"\x1f\x8b":
         return content
     try:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(
-            f"{where} is a damaged gzip file ({error}): expected a whole one, get it again"
+            f"{where} is a damaged gzip file ({error}): expected a complete one, download it again"
         ) from error
 
 
@@ -258,7 +322,7 @@ def _parse(where: str, content: bytes, ndim: int) -> np.ndarray:
     start = 4 + 4 * ndim
     if len(content) < start:
         raise DatasetError(
-            f"{where} is truncated: {len(content)} bytes, expected {start} of header alone"
+            f"{where} is truncated: {len(content)} bytes, expected {start} bytes of header"
         )
     shape = [int(size) for size in np.frombuffer(content, ">u4", ndim, offset=4)]
     expected = start + math.prod(shape)
@@ -267,5 +331,5 @@ def _parse(where: str, content: bytes, ndim: int) -> np.ndarray:
         raise DatasetError(
             f"{where} is {kind}: {len(content)} bytes, expected {expected} for its sizes {shape}"
         )
-    # A copy: what frombuffer gives is read-only, unlike the arrays of the other sources.
+    # A copy, since the result of frombuffer is read-only, unlike the arrays of other sources.
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()

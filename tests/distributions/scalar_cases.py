@@ -1,4 +1,4 @@
-"""The scalar families of the registry, with scipy's as references."""
+"""Cases of the scalar families, with scipy as reference."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.distributions.case import Case
 
 
 class Reference:
-    """The little of a frozen scipy distribution that the tests ask for, where scipy has none."""
+    """The methods of a frozen scipy distribution that the tests use, for families not in scipy."""
 
     def __init__(self, logpdf: Any, cdf: Any, ppf: Any, mean: float, var: float, entropy: float):
         self.logpdf, self.cdf, self.ppf = logpdf, cdf, ppf
@@ -25,7 +25,7 @@ class Reference:
 
 
 def _by_normal(to_eps: Any, slope: Any, from_eps: Any, mean: float = np.nan, var: float = np.nan):
-    """A transform of the normal: its density from the inverse and the logarithm of its slope."""
+    """Returns a transform of the normal; its density from the inverse and its log-derivative."""
     return Reference(
         lambda x: st.norm.logpdf(to_eps(x)) + slope(x),
         lambda x: st.norm.cdf(to_eps(x)),
@@ -113,14 +113,14 @@ def _gompertz(a: float, rate: float) -> Any:
     return st.gompertz(a, scale=1 / rate)
 
 
-# What the fitted quantile functions state for float64.
+# The relative error that the fitted functions of noise state in float64.
 _FITTED = 1e-11
 
 SCALARS = [
     Case("uniform", rp.Uniform, rp.Uniform, {"low": -1.0, "high": 2.5},
          {"high": -1.0, "low": np.nan}, st.uniform(-1.0, 3.5)),
     Case("uniform_batch", rp.Uniform, rp.Uniform,
-         {"low": [[0.0], [-3.0]], "high": [1.0, 100.0]}, {"high": [1.0, -4.0]}),
+         {"low": [[0.0], [-3.0]], "high": [1.0, 100.0]}, {"high": -4.0}),
     Case("triangular", rp.Triangular, rp.Triangular, {"low": -1.0, "high": 3.0, "peak": 0.5},
          {"high": -2.0, "peak": 4.0}, st.triang(1.5 / 4, -1.0, 4.0)),
     Case("log_uniform", rp.LogUniform, rp.LogUniform, {"low": 0.1, "high": 20.0},
@@ -128,7 +128,7 @@ SCALARS = [
     Case("exponential", rp.Exponential, rp.Exponential, {"rate": 2.5}, {"rate": 0.0},
          st.expon(scale=0.4)),
     Case("exponential_batch", rp.Exponential, rp.Exponential, {"rate": [1e-6, 1.0, 1e6]},
-         {"rate": [1.0, -1.0, 1.0]}),
+         {"rate": -1.0}),
     Case("weibull", rp.Weibull, rp.Weibull, {"scale": 2.0, "concentration": 1.7},
          {"scale": -1.0, "concentration": 0.0}, st.weibull_min(1.7, scale=2.0)),
     Case("weibull_heavy", rp.Weibull, rp.Weibull, {"scale": 0.3, "concentration": 0.6},
@@ -150,7 +150,7 @@ SCALARS = [
          {"temperature": 1.3, "logits": 0.4}, {"temperature": 0.0},
          _relaxed_bernoulli(1.3, 0.4)),
     Case("relaxed_bernoulli_probs", rp.RelaxedBernoulli, rp.RelaxedBernoulli,
-         {"temperature": 0.7, "probs": [0.2, 0.5, 0.9]}, {"probs": [0.5, 0.0, 0.5]}),
+         {"temperature": 0.7, "probs": [0.2, 0.5, 0.9]}, {"probs": 0.0}),
     Case("gumbel", rp.Gumbel, rp.Gumbel, {"loc": -1.0, "scale": 2.0}, {"scale": 0.0},
          st.gumbel_r(-1.0, 2.0)),
     Case("frechet", rp.Frechet, rp.Frechet, {"loc": 0.5, "scale": 2.0, "concentration": 6.0},
@@ -194,7 +194,7 @@ SCALARS = [
          {"concentration1": 0.0, "concentration0": -1.0}, _kumaraswamy(2.0, 3.0)),
     Case("kumaraswamy_batch", rp.Kumaraswamy, rp.Kumaraswamy,
          {"concentration1": [0.5, 1.0, 5.0], "concentration0": [[2.0], [0.8]]},
-         {"concentration0": [[1.0], [0.0]]}),
+         {"concentration0": 0.0}),
     Case("johnson_su", rp.JohnsonSU, rp.JohnsonSU,
          {"skewness": 0.5, "tailweight": 2.0, "loc": 1.0, "scale": 0.7},
          {"tailweight": 0.0, "scale": -1.0}, st.johnsonsu(0.5, 2.0, 1.0, 0.7)),
@@ -223,12 +223,12 @@ SCALARS = [
          slow=True),
     Case("gamma_batch", rp.Gamma, rp.Gamma,
          {"concentration": [0.9, 30.0, 3000.0], "rate": [[1.0], [100.0]]},
-         {"concentration": [1.0, 0.0, 1.0]}, condition=4.0, accuracy=_FITTED, slow=True),
+         {"concentration": 0.0}, condition=4.0, accuracy=_FITTED, slow=True),
     Case("exp_gamma", rp.ExpGamma, rp.ExpGamma, {"concentration": 2.5, "rate": 1.5},
          {"concentration": 0.0, "rate": -1.0}, st.loggamma(2.5, loc=-np.log(1.5)), condition=4.0,
          accuracy=_FITTED, slow=True),
     Case("exp_gamma_tiny", rp.ExpGamma, rp.ExpGamma,
-         {"concentration": [1e-3, 0.02], "rate": 1.5}, {"concentration": [-1.0, 1.0]},
+         {"concentration": [1e-3, 0.02], "rate": 1.5}, {"concentration": -1.0},
          condition=4.0, accuracy=_FITTED, slow=True),
     Case("inverse_gamma", rp.InverseGamma, rp.InverseGamma, {"concentration": 9.0, "rate": 4.0},
          {"concentration": 0.0, "rate": -1.0}, st.invgamma(9.0, scale=4.0), condition=4.0,
@@ -237,12 +237,12 @@ SCALARS = [
          slow=True),
     Case("chi", rp.Chi, rp.Chi, {"df": 3.0}, {"df": 0.0}, st.chi(3.0), condition=4.0,
          accuracy=_FITTED, slow=True),
-    Case("chi_batch", rp.Chi, rp.Chi, {"df": [0.9, 20.0, 1e4]}, {"df": [1.0, 0.0, 1.0]},
+    Case("chi_batch", rp.Chi, rp.Chi, {"df": [0.9, 20.0, 1e4]}, {"df": 0.0},
          condition=4.0, accuracy=_FITTED, slow=True),
     Case("truncated_normal_across", rp.TruncatedNormal, rp.TruncatedNormal,
          {"loc": 0.5, "scale": 2.0, "low": -1.0, "high": 3.0}, {"scale": 0.0, "high": -2.0},
          st.truncnorm(-0.75, 1.25, 0.5, 2.0), condition=4.0, reference_error=1e-10, slow=True),
     Case("truncated_normal_far", rp.TruncatedNormal, rp.TruncatedNormal,
          {"loc": 0.0, "scale": 1.0, "low": [20.0, 5.0], "high": [21.0, 5.5]},
-         {"high": [7.0, 6.0]}, condition=64.0, slow=True),
+         {"high": 4.0}, condition=64.0, slow=True),
 ]  # fmt: skip

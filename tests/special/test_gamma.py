@@ -100,6 +100,7 @@ def bars(dtype, condition):
 SECOND_BAR = {"float32": 1e-3, "float64": 1e-7}
 
 
+@reference.both_dtypes
 @every_size
 def test_variates(dtype, size):
     true = exact(dtype, size)
@@ -109,6 +110,7 @@ def test_variates(dtype, size):
         true.check(z, true.z, true.z, bar, dtype)
 
 
+@reference.both_dtypes
 @every_size
 def test_derivatives_in_the_concentration(dtype, size):
     true = exact(dtype, size)
@@ -152,6 +154,7 @@ def test_second_derivatives_in_the_concentration(precision, size):
         true.check(found, second, scale, SECOND_BAR[precision], precision)
 
 
+@reference.both_dtypes
 @every_size
 def test_logarithms(dtype, size):
     true = exact(dtype, size)
@@ -189,6 +192,7 @@ def test_reference_is_mpmaths_own_incomplete_gamma_function():
             assert abs(upper - true) < mp.mpf(10) ** -35 * (1 + abs(true))
 
 
+@reference.both_dtypes
 def test_concentration_one_is_the_exponential_distribution(dtype):
     eps = jnp.linspace(-5, 5, 101, dtype=dtype)
     true = -special.log_ndtr(-np.asarray(eps, np.float64))

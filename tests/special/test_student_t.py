@@ -14,6 +14,7 @@ from tests.special import reference
 SEAM = {"float32": 4.0, "float64": 64.0}
 
 
+@reference.both_dtypes
 @pytest.mark.parametrize(
     "size", [(7, 6), pytest.param((31, 16), marks=pytest.mark.slow)], ids=["small", "large"]
 )
@@ -70,6 +71,7 @@ def test_whole_range_of_noise(dtype):
     assert np.isnan(student_t_from_normal(jnp.asarray(1.02 * bound, dtype), 3.0))
 
 
+@reference.both_dtypes
 def test_cauchy_and_two_degrees_of_freedom(dtype):
     """df = 1 and df = 2 have closed forms, in value and, by the density, in the noise."""
     bound = 5 if dtype == "float32" else 8

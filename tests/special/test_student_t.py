@@ -71,7 +71,6 @@ def test_whole_range_of_noise(dtype):
     assert np.isnan(student_t_from_normal(jnp.asarray(1.02 * bound, dtype), 3.0))
 
 
-@reference.both_dtypes
 def test_cauchy_and_two_degrees_of_freedom(dtype):
     """df = 1 and df = 2 have closed forms, in value and, by the density, in the noise."""
     bound = 5 if dtype == "float32" else 8

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax
 
+from experiments.harness import hosts
 from experiments.harness.checkpoints import Checkpoints
 from experiments.harness.progress import print_line
 from experiments.harness.run_directory import RunDirectory, fresh_workdir
@@ -33,7 +34,9 @@ class Run(NamedTuple):
         Returns:
           The number of complete epochs, 0 for a new run, and the state after them.
         """
-        return self.checkpoints.restore(initial_state, print_line) or (0, initial_state)
+        restored = self.checkpoints.restore(initial_state, print_line)
+        hosts.barrier("restored")  # no host saves before every host has restored
+        return restored or (0, initial_state)
 
 
 def open_run(name: str, config: Any, data_sha256: str, *, may_grow: tuple[str, ...] = ()) -> Run:

@@ -3,12 +3,14 @@
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from absl import app, flags, logging
 
 __all__ = [
     "ConfigError",
+    "Configuration",
+    "RunConfiguration",
     "changeable_fields",
     "define_flags",
     "launch",
@@ -24,6 +26,21 @@ _ABSL_HELP_FLAGS = {"help", "helpshort", "helpfull", "helpxml", "?"}
 
 class ConfigError(ValueError):
     """A configuration that cannot run; the message is one line that names the flag."""
+
+
+class Configuration(Protocol):
+    """An instance of a dataclass of `option` fields."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+class RunConfiguration(Configuration, Protocol):
+    """A configuration of a run that has a directory."""
+
+    @property
+    def workdir(self) -> str | None:
+        """The run directory; None for a new one."""
+        ...
 
 
 def option(
@@ -67,7 +84,7 @@ def option(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def validate(config: Any) -> None:
+def validate(config: Configuration) -> None:
     """Checks every field of a configuration against its declaration.
 
     Args:
@@ -92,7 +109,7 @@ def validate(config: Any) -> None:
             raise ConfigError(f"--{field.name}={shown}: must be {_expected(field)}")
 
 
-def changeable_fields(config: Any) -> frozenset[str]:
+def changeable_fields(config: Configuration | type[Configuration]) -> frozenset[str]:
     """Returns the names of the fields declared with `may_change`.
 
     Args:

@@ -6,6 +6,7 @@ import jax
 
 from experiments.harness import hosts
 from experiments.harness.checkpoints import Checkpoints
+from experiments.harness.configuration import RunConfiguration
 from experiments.harness.progress import print_line
 from experiments.harness.run_directory import RunDirectory, fresh_workdir
 
@@ -39,7 +40,9 @@ class Run(NamedTuple):
         return restored or (0, initial_state)
 
 
-def open_run(name: str, config: Any, data_sha256: str, *, may_grow: tuple[str, ...] = ()) -> Run:
+def open_run(
+    name: str, config: RunConfiguration, data_sha256: str, *, may_grow: tuple[str, ...] = ()
+) -> Run:
     """Opens the run directory of a configuration and records the configuration in it.
 
     Call it after all other checks, so that a mistake leaves no empty directory behind.

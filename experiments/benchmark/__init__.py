@@ -1,1 +1,6 @@
-"""Benchmarks against peers in one run: `python -m experiments.benchmark NAME`."""
+"""Compares speed and results with other libraries, in one process per benchmark."""
+
+from experiments.benchmark.config import Config
+from experiments.benchmark.run import run
+
+__all__ = ["Config", "run"]

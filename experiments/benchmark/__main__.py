@@ -1,28 +1,33 @@
 """Launches a benchmark: `python -m experiments.benchmark NAME --flags`."""
 
-import importlib
 import sys
+from collections.abc import Sequence
 
-from experiments.harness.configuration import launch, read_flags, validate
+from experiments.benchmark.config import NAMES, Config, load
+from experiments.benchmark.run import run
+from experiments.harness.configuration import launch, read_flags
 
-# Each is a module of this package with a `Config` and a `run(config)`.
-_NAMES = ("policy", "sampling", "topics", "training")
+__all__ = ["main"]
 
 
-def main() -> None:
-    """Reads the name of the benchmark, then its flags, and runs it."""
-    if len(sys.argv) < 2 or sys.argv[1] not in _NAMES:
-        given = repr(sys.argv[1]) if len(sys.argv) > 1 else "nothing"
-        raise SystemExit(f"benchmark: expected one of {', '.join(_NAMES)}, got {given}")
-    name = sys.argv[1]
-    module = importlib.import_module(f"experiments.benchmark.{name}")
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parses the name of a benchmark and its flags, and runs it; a mistake ends in one line.
 
-    def run() -> None:
-        config = module.Config(**read_flags(module.Config))
-        validate(config)
-        module.run(config)
-
-    launch(f"benchmark {name}", module.Config, run, argv=sys.argv[2:])
+    Args:
+      argv: the arguments after the name of the program; by default those of the command line.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    name = arguments[0] if arguments else None
+    if name not in NAMES:
+        shown = "nothing" if name is None else repr(name)
+        raise SystemExit(f"benchmark: expected one of {', '.join(NAMES)}, got {shown}")
+    config_class: type = load(name).config_class  # type: ignore[assignment]
+    launch(
+        f"benchmark {name}",
+        config_class,
+        lambda: run(Config(name, read_flags(config_class))),
+        argv=arguments[1:],
+    )
 
 
 if __name__ == "__main__":

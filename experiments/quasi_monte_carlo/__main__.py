@@ -1,7 +1,21 @@
 """Launches the experiment: `python -m experiments.quasi_monte_carlo --flags`."""
 
+from collections.abc import Sequence
+
 from experiments.harness.configuration import launch, read_flags
 from experiments.quasi_monte_carlo import Config, run
 
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parses the flags and runs the experiment; a mistake ends in one line.
+
+    Args:
+      argv: the arguments after the name of the program; by default those of the command line.
+    """
+    launch("quasi_monte_carlo", Config, lambda: run(Config(**read_flags(Config))), argv=argv)
+
+
 if __name__ == "__main__":
-    launch("quasi_monte_carlo", Config, lambda: run(Config(**read_flags(Config))))
+    main()

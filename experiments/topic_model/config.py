@@ -23,9 +23,9 @@ from experiments.topic_model.network import (
 )
 from repara import objectives
 
-__all__ = ["Config", "Problem", "check", "resolve"]
+__all__ = ["SPLITS", "Config", "Problem", "check", "resolve"]
 
-_SPLITS: dict[str, Callable[[Corpus], tuple[Corpus, Corpus]]] = {
+SPLITS: dict[str, Callable[[Corpus], tuple[Corpus, Corpus]]] = {
     "held_out": held_out_split,
     "validation": validation_split,
 }
@@ -54,7 +54,7 @@ class Config:
         "held_out",
         "documents to evaluate on: held_out, a fifth of all documents; validation, a fifth of the "
         "remaining ones, for choosing flags. Training uses neither",
-        choices=tuple(_SPLITS),
+        choices=tuple(SPLITS),
     )
     posterior: str = option(
         "dirichlet",
@@ -154,7 +154,7 @@ def resolve(config: Config, corpus: Corpus) -> Problem:
       ConfigError: a flag is out of range or contradicts another or the corpus.
     """
     check(config)
-    train, evaluated = _SPLITS[config.split](corpus)
+    train, evaluated = SPLITS[config.split](corpus)
     if config.batch_size > len(train.counts):
         raise ConfigError(
             f"--batch_size={config.batch_size}: must be at most {len(train.counts)}, the number of "

@@ -1,4 +1,4 @@
-"""Environments step for step beside Gymnasium's own; closed forms of the linear-quadratic one."""
+"""Environments compared with Gymnasium's; closed forms of the linear-quadratic regulator."""
 
 import gymnasium
 import jax
@@ -22,31 +22,31 @@ from experiments.policy_gradient.environments.pendulum import pendulum
 ENVIRONMENTS = [pendulum(), cartpole(), lqr()]
 
 
-def test_pendulum_is_that_of_gymnasium(dtype):
+def test_the_pendulum_has_the_steps_of_gymnasium(dtype):
     environment = pendulum()
     step, observe = jax.jit(environment.step), jax.jit(environment.observe)
     peer = gymnasium.make(environment.gymnasium_id)
     assert peer.spec.max_episode_steps == environment.horizon
     assert peer.action_space.high == environment.action_scale
     raw, rng = peer.unwrapped, np.random.default_rng(0)
-    # Beyond the limits of torque and speed too, and through several turns.
+    # Also beyond the limits of torque and speed, and through several turns.
     torques = [rng.uniform(-3, 3, 100), np.full(100, 2.5), np.sign(rng.normal(size=100))]
     for torque in torques:
         raw.reset(seed=1)
         raw.state = np.asarray([rng.uniform(-np.pi, np.pi), rng.uniform(-8, 8)])
         for u in torque:
-            # The state is Gymnasium's own at every step: no error is carried on.
+            # Every step starts at Gymnasium's state, so that no error accumulates.
             state = jnp.asarray(raw.state, dtype)
             new, reward = step(state, jnp.asarray([u / environment.action_scale], dtype))
             seen, expected, *_ = raw.step(np.asarray([u]))
-            # From an angle of several turns float32 leaves 2e-6 of the wrapped one.
+            # After several turns, float32 gives the wrapped angle up to 2e-6.
             tolerance = 1e-12 if dtype == "float64" else 1e-5
             np.testing.assert_allclose(new, raw.state, rtol=tolerance, atol=tolerance)
             np.testing.assert_allclose(reward, expected, rtol=10 * tolerance, atol=tolerance)
             np.testing.assert_allclose(observe(new), seen, atol=1e-5)
 
 
-def test_cartpole_has_the_mechanics_of_gymnasium(dtype):
+def test_the_cartpole_has_the_mechanics_of_gymnasium(dtype):
     environment = cartpole()
     step = jax.jit(environment.step)
     raw, rng = gymnasium.make("CartPole-v1").unwrapped, np.random.default_rng(0)
@@ -62,7 +62,7 @@ def test_cartpole_has_the_mechanics_of_gymnasium(dtype):
             np.testing.assert_allclose(new, raw.state, rtol=tolerance, atol=tolerance)
 
 
-def test_cartpole_rewards_standing_in_the_middle():
+def test_the_cartpole_rewards_standing_in_the_middle():
     environment = cartpole()
     reward = jax.jit(lambda s, a: environment.step(jnp.asarray(s), jnp.asarray([a]))[1])
     standing, hanging = reward([0.0, 0.0, 0.0, 0.0], 0.0), reward([0.0, 0.0, np.pi, 0.0], 0.0)
@@ -91,7 +91,7 @@ def test_steps_are_differentiable_and_pure(environment, x64):
     assert not np.array_equal(state, other)
 
 
-def test_the_known_optimum_of_lqr_is_reached_and_not_passed(x64):
+def test_the_optimal_gains_of_lqr_reach_the_optimum_and_others_do_not(x64):
     environment = lqr()
     gains, cost = optimal_gains()
     states = jax.vmap(environment.reset)(jax.random.split(jax.random.key(0), 1000))
@@ -110,17 +110,17 @@ def test_the_known_optimum_of_lqr_is_reached_and_not_passed(x64):
 
     best, largest = returns(jnp.asarray(gains))
     np.testing.assert_allclose(best, -np.einsum("si,ij,sj->s", states, cost, states), rtol=1e-10)
-    assert largest < 1  # so that a policy with actions in [-1, 1] can reach it
+    assert largest < 1  # a policy with actions in [-1, 1] can reach it
     corners = np.asarray([[1, 1], [1, -1]])
     assert np.all(np.abs(corners @ gains[0].T) < 1)
     for scale in (0.9, 1.1):
         assert bool(jnp.all(returns(jnp.asarray(scale * gains))[0] < best))
-    # tr(P_0 Sigma_0) is what the returns average to.
+    # The mean return is -tr(P_0 Sigma_0).
     error = np.std(best) / len(best) ** 0.5
     assert abs(float(jnp.mean(best)) - optimal_return()) < 5 * error
 
 
-def test_the_policy_gradient_is_that_of_the_expected_return():
+def test_the_policy_gradient_is_the_derivative_of_the_expected_return():
     policy = LinearPolicy(np.asarray([[0.3, 0.4]]), np.asarray([-0.7]))
     gradient = policy_gradient(policy)
     step = 1e-5
@@ -134,7 +134,7 @@ def test_the_policy_gradient_is_that_of_the_expected_return():
         np.testing.assert_allclose(getattr(gradient, name)[index], difference, rtol=1e-7)
 
 
-def test_episodes_of_a_linear_policy_average_to_the_closed_form(x64):
+def test_the_mean_return_of_a_linear_policy_is_the_closed_form(x64):
     environment, gain = lqr(), np.asarray([[0.3, 0.4]])
     returns = jax.jit(
         lambda key: episode_returns(environment, lambda x: -jnp.asarray(gain) @ x, key, 4000)

@@ -21,6 +21,7 @@ Example:
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING
 
 from repara import distributions as distributions
@@ -60,7 +61,8 @@ if not TYPE_CHECKING:
     def __getattr__(name):
         if name in _IMPORTED_ON_FIRST_USE:
             return importlib.import_module(f"repara.{name}")
-        raise AttributeError(f"module 'repara' has no attribute {name!r}")
+        message = f"module 'repara' has no attribute {name!r}"
+        raise AttributeError(message, name=name, obj=sys.modules[__name__])
 
     def __dir__():
         return sorted({*globals(), *_IMPORTED_ON_FIRST_USE})

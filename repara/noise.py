@@ -1,14 +1,14 @@
-"""Where noise comes from: i.i.d., antithetic, stratified, scrambled Sobol.
+"""Sources of noise: i.i.d., antithetic, stratified and scrambled Sobol.
 
 A *source* is a function
 
     source(key, shape, noise_shape, marginal, dtype) -> eps
 
-that draws `prod(shape)` points, each of shape `noise_shape`, every coordinate of which has the
-stated marginal: standard normal, or uniform on the open unit interval. The sources differ only in
-how the points depend on one another, so each of them drives every distribution through the same
-transform, and every one leaves `E[f(transform(eps))]` unbiased. Noise that is to be held fixed
-(common random numbers) needs no source: draw it once and pass it to `transform`.
+It draws `prod(shape)` points of shape `noise_shape`. Every coordinate of a point has the requested
+marginal distribution: standard normal, or uniform on the open unit interval. The sources differ
+only in the dependence between points. Each of them therefore works with the transform of every
+distribution, and estimates of `E[f(transform(eps))]` stay unbiased. Fixed noise (common random
+numbers) needs no source: draw it once and pass it to `transform`.
 """
 
 import functools
@@ -26,6 +26,7 @@ from jax.typing import DTypeLike
 from repara._bits import bits
 from repara._cpu import compile_separately
 
+# The distribution of each coordinate of the noise.
 Marginal = Literal["normal", "uniform"]
 Shape = Sequence[int]
 
@@ -42,23 +43,23 @@ __all__ = [
 
 
 class Source(Protocol):
-    """The type of a noise source; see the module docstring."""
+    """The type of a source of noise, such as `iid`; see the module docstring."""
 
     def __call__(
         self, key: jax.Array, shape: Shape, noise_shape: Shape, marginal: Marginal, dtype: DTypeLike
     ) -> jax.Array:
-        """Draws noise of shape `shape + noise_shape`; the key is consumed."""
+        """Draws noise of shape `shape + noise_shape`; consumes the key."""
         ...
 
 
 def check_key(key: jax.Array) -> None:
-    """Raises unless `key` is one typed JAX key.
+    """Raises an error unless `key` is one typed jax key.
 
     Args:
-      key: what the caller passed as a key.
+      key: an argument that should be a key.
 
     Raises:
-      TypeError: for an integer, a raw `uint32` key, an array of keys, or anything else; the
+      TypeError: `key` is an integer, a raw `uint32` key, an array of keys, or anything else. The
         message says what to pass.
 
     Example:
@@ -68,7 +69,7 @@ def check_key(key: jax.Array) -> None:
     if dtype is None or not jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key):
         given = f"the integer {key}" if isinstance(key, int) else _describe(key)
         raise TypeError(
-            f"expected a typed JAX key, got {given}: pass jax.random.key(seed), "
+            f"expected a typed jax key, got {given}: pass jax.random.key(seed), "
             "or jax.random.wrap_key_data(raw) for a raw key"
         )
     if key.shape:
@@ -84,15 +85,33 @@ def _describe(value: object) -> str:
 
 
 def open_uniform(key: jax.Array, shape: Shape, dtype: DTypeLike) -> jax.Array:
-    """Uniforms on the grid (k + 1/2) / 2^m: never 0 or 1, and 1 - u is exact and on the grid."""
-    # m leaves one bit of the significand for the half.
+    """Draws independent uniform numbers in the open unit interval.
+
+        u = (k + 1/2) / 2^m,  k uniform in 0, ..., 2^m - 1
+
+    They are never 0 or 1, and 1 - u is exact and on the same grid.
+
+    Args:
+      key: a typed key; consumed.
+      shape: the shape of the result.
+      dtype: float32 or float64; m is 23 or 52.
+
+    Returns:
+      An array of that shape and dtype.
+
+    Example:
+      >>> u = open_uniform(jax.random.key(0), (1000,), jnp.float32)
+      >>> bool(jnp.all((u > 0) & (u < 1)))
+      True
+    """
+    # m leaves one bit of the significand for the 1/2.
     m = jnp.finfo(dtype).nmant
     k = bits(key, shape, _word(dtype)) >> (jnp.finfo(dtype).bits - m)
     return (k.astype(dtype) + 0.5) * 2.0**-m
 
 
 def _standard_normal(key: jax.Array, shape: Shape, dtype: DTypeLike) -> jax.Array:
-    """What `jax.random.normal` draws: sqrt(2) erfinv(u), u uniform in (-1, 1)."""
+    """The numbers that `jax.random.normal` draws: sqrt(2) erfinv(u), u uniform in (-1, 1)."""
     words = bits(key, shape, _word(dtype))
     return _normals(words, jnp.dtype(dtype)) if words.size else words.astype(dtype)
 
@@ -125,20 +144,20 @@ def _from_uniform(u: jax.Array, marginal: Marginal) -> jax.Array:
 def iid(
     key: jax.Array, shape: Shape, noise_shape: Shape, marginal: Marginal, dtype: DTypeLike
 ) -> jax.Array:
-    """Independent draws, the default source.
+    """Draws independent points; the default source.
 
         eps_1, ..., eps_N independent
 
     Args:
       key: a typed key; consumed.
       shape: the sample shape, N = prod(shape).
-      noise_shape: the shape of one draw.
+      noise_shape: the shape of one point.
       marginal: "normal" or "uniform".
       dtype: float32 or float64.
 
     Returns:
-      Noise of shape `shape + noise_shape`; uniforms lie strictly inside (0, 1), on a grid that
-      is symmetric about 1/2.
+      Noise of shape `shape + noise_shape`. Uniform numbers lie strictly inside (0, 1), on a grid
+      that is symmetric about 1/2.
 
     Example:
       >>> iid(jax.random.key(0), (3,), (2,), "normal", jnp.float32).shape
@@ -154,18 +173,18 @@ def iid(
 def antithetic(
     key: jax.Array, shape: Shape, noise_shape: Shape, marginal: Marginal, dtype: DTypeLike
 ) -> jax.Array:
-    """Mirrored pairs: the second half of the draws is the reflection of the first.
+    """Draws mirrored pairs: the second half of the points is the reflection of the first.
 
         eps_{i + N/2} = -eps_i  (normal),   1 - eps_i  (uniform)
 
-    The variance of a mean over the pairs is below that of i.i.d. draws where f(transform(eps)) is
-    monotone in every coordinate of eps, and zero where it is odd about its mean.
+    If f(transform(eps)) is monotone in every coordinate of eps, a mean over the pairs has a lower
+    variance than one over i.i.d. points. If it is odd about its mean, the variance is zero.
 
     Args:
       key: a typed key; consumed.
-      shape: the sample shape; N = prod(shape) must be even. Draws i and i + N/2, counted in
+      shape: the sample shape; N = prod(shape) must be even. Points i and i + N/2, counted in
         row-major order, are a pair.
-      noise_shape: the shape of one draw.
+      noise_shape: the shape of one point.
       marginal: "normal" or "uniform".
       dtype: float32 or float64.
 
@@ -173,10 +192,11 @@ def antithetic(
       Noise of shape `shape + noise_shape`.
 
     Raises:
-      ValueError: if the number of draws is odd.
+      ValueError: the number of points is odd.
 
-    Source:
-      Hammersley & Morton (1956), "A new Monte Carlo technique: antithetic variates".
+    References:
+      Hammersley and Morton (1956), "A new Monte Carlo technique: antithetic variates",
+      https://doi.org/10.1017/S0305004100031455
 
     Example:
       >>> eps = antithetic(jax.random.key(0), (4,), (), "normal", jnp.float32)
@@ -186,7 +206,8 @@ def antithetic(
     n = math.prod(shape)
     if n % 2:
         raise ValueError(
-            f"antithetic noise comes in pairs: shape {tuple(shape)} asks for {n} draws"
+            f"antithetic noise comes in pairs, got shape {tuple(shape)} with {n} points: "
+            "use an even number"
         )
     half = iid(key, (n // 2,), noise_shape, marginal, dtype)
     mirrored = -half if marginal == "normal" else 1.0 - half
@@ -196,23 +217,24 @@ def antithetic(
 def stratified(
     key: jax.Array, shape: Shape, noise_shape: Shape, marginal: Marginal, dtype: DTypeLike
 ) -> jax.Array:
-    """One draw in each of N equal strata of every coordinate (Latin hypercube).
+    """Draws one point in each of N equal strata of every coordinate (Latin hypercube).
 
         u_{i,j} = (pi_j(i) + v_{i,j}) / N,   pi_j a random permutation, v uniform
 
     Args:
       key: a typed key; consumed.
       shape: the sample shape, N = prod(shape) strata.
-      noise_shape: the shape of one draw; each of its coordinates is stratified by itself.
+      noise_shape: the shape of one point; each of its coordinates is stratified independently.
       marginal: "normal" or "uniform".
       dtype: float32 or float64.
 
     Returns:
       Noise of shape `shape + noise_shape`.
 
-    Source:
-      McKay, Beckman & Conover (1979), "A comparison of three methods for selecting values of
-      input variables in the analysis of output from a computer code".
+    References:
+      McKay, Beckman and Conover (1979), "A comparison of three methods for selecting values of
+      input variables in the analysis of output from a computer code",
+      https://doi.org/10.1080/00401706.1979.10489755
 
     Example:
       >>> u = stratified(jax.random.key(0), (4,), (), "uniform", jnp.float32)
@@ -221,39 +243,39 @@ def stratified(
     """
     check_key(key)
     n, d = math.prod(shape), math.prod(noise_shape)
-    permute, jitter = jax.random.split(key)
+    permutation_key, uniform_key = jax.random.split(key)
     strata = jnp.broadcast_to(jnp.arange(n, dtype=dtype)[:, None], (n, d))
-    strata = jax.random.permutation(permute, strata, axis=0, independent=True)
-    u = (strata + open_uniform(jitter, (n, d), dtype)) / n
-    return _from_uniform(_inside(u), marginal).reshape(*shape, *noise_shape)
+    strata = jax.random.permutation(permutation_key, strata, axis=0, independent=True)
+    u = (strata + open_uniform(uniform_key, (n, d), dtype)) / n
+    return _from_uniform(_below_one(u), marginal).reshape(*shape, *noise_shape)
 
 
-def _inside(u: jax.Array) -> jax.Array:
-    # (stratum + jitter) / n can round to 1; the largest value of the grid below it is kept.
+def _below_one(u: jax.Array) -> jax.Array:
+    # A quotient such as (stratum + v) / n can round to 1: the largest number of the grid is used.
     return jnp.minimum(u, 1.0 - 0.5 * 2.0 ** -jnp.finfo(u.dtype).nmant)
 
 
 _SOBOL_BITS = 32
-# The number of coordinates for which Joe & Kuo (2008) tabulate direction numbers.
+# The number of coordinates for which Joe and Kuo (2008) tabulate direction numbers.
 _SOBOL_DIMENSIONS = 21201
 
 
 def sobol(
     key: jax.Array, shape: Shape, noise_shape: Shape, marginal: Marginal, dtype: DTypeLike
 ) -> jax.Array:
-    """Scrambled Sobol points: randomized quasi-Monte Carlo.
+    """Draws scrambled Sobol points, for randomized quasi-Monte Carlo.
 
         u_i = L (v_1 b_1(i) + v_2 b_2(i) + ...) + s   over GF(2), digit by digit
 
-    with direction numbers v, the binary digits b of the Gray code of i, and per coordinate a random
-    lower-triangular matrix L and a digital shift s. Each point is uniform, so estimates are
-    unbiased; for smooth f the root mean square error of a mean of N points falls nearly like 1/N
-    where i.i.d. noise gives N^-1/2. N = 2^k keeps the points balanced.
+    Here v are the direction numbers and b the binary digits of the Gray code of i. Each coordinate
+    has its own random lower-triangular matrix L and digital shift s. Each point is uniform, so
+    estimates are unbiased. For smooth f the root mean square error of a mean of N points decreases
+    almost like 1/N; with i.i.d. noise it decreases like N^-1/2. N = 2^k keeps the points balanced.
 
     Args:
       key: a typed key; consumed.
-      shape: the sample shape, N = prod(shape) <= 2^31 points, best a power of two.
-      noise_shape: the shape of one draw, at most 21,201 coordinates, one Sobol dimension each.
+      shape: the sample shape, N = prod(shape) <= 2^31 points, preferably a power of two.
+      noise_shape: the shape of one point, at most 21,201 coordinates, one Sobol dimension each.
       marginal: "normal" or "uniform".
       dtype: float32 or float64.
 
@@ -261,11 +283,12 @@ def sobol(
       Noise of shape `shape + noise_shape`.
 
     Raises:
-      ValueError: for more coordinates than there are direction numbers.
+      ValueError: there are more coordinates than direction numbers.
 
-    Source:
-      Joe & Kuo (2008), "Constructing Sobol sequences with better two-dimensional projections";
-      Matousek (1998), "On the L2-discrepancy for anchored boxes", for the scrambling.
+    References:
+      Joe and Kuo (2008), "Constructing Sobol sequences with better two-dimensional projections",
+      https://doi.org/10.1137/070709359. Matousek (1998), "On the L2-discrepancy for anchored
+      boxes", for the scrambling, https://doi.org/10.1006/jcom.1998.0489
 
     Example:
       >>> u = sobol(jax.random.key(0), (8,), (), "uniform", jnp.float32)
@@ -283,11 +306,11 @@ def sobol(
     directions = jnp.asarray(_direction_numbers(d, max(1, (n - 1).bit_length())))  # [m, d]
 
     # Row r of L, as a word: bit r itself, and random bits for the more significant digits.
-    own = jnp.uint32(1) << jnp.arange(_SOBOL_BITS, dtype=jnp.uint32)[:, None]  # [32, 1]
-    above = ~(own | (own - 1))
-    rows = own | (jax.random.bits(matrix_key, (_SOBOL_BITS, d), jnp.uint32) & above)  # [32, d]
+    diagonal = jnp.uint32(1) << jnp.arange(_SOBOL_BITS, dtype=jnp.uint32)[:, None]  # [32, 1]
+    above = ~(diagonal | (diagonal - 1))
+    rows = diagonal | (jax.random.bits(matrix_key, (_SOBOL_BITS, d), jnp.uint32) & above)  # [32, d]
     parity = jax.lax.population_count(rows[:, None] & directions[None]) & 1  # [32, m, d]
-    scrambled = jnp.sum(parity * own[:, :, None], axis=0, dtype=jnp.uint32)  # [m, d]
+    scrambled = jnp.sum(parity * diagonal[:, :, None], axis=0, dtype=jnp.uint32)  # [m, d]
 
     index = jnp.arange(n, dtype=jnp.uint32)
     gray = index ^ (index >> 1)
@@ -298,18 +321,18 @@ def sobol(
         digit = ((gray >> k) & 1)[:, None]
         points = points ^ (digit * scrambled[k][None])
     if jnp.dtype(dtype).itemsize == 8:
-        # Digits past the 32nd are independent, as scrambling to infinite depth would have them.
+        # Digits after the 32nd are independent, as in scrambling to infinite depth.
         low = open_uniform(low_key, (n, d), dtype)
-        u = _inside((points.astype(dtype) + low) * 2.0**-_SOBOL_BITS)
+        u = _below_one((points.astype(dtype) + low) * 2.0**-_SOBOL_BITS)
     else:
-        bits = jnp.finfo(dtype).nmant
-        u = ((points >> (_SOBOL_BITS - bits)).astype(dtype) + 0.5) * 2.0**-bits
+        m = jnp.finfo(dtype).nmant
+        u = ((points >> (_SOBOL_BITS - m)).astype(dtype) + 0.5) * 2.0**-m
     return _from_uniform(u, marginal).reshape(*shape, *noise_shape)
 
 
 @functools.lru_cache(maxsize=32)
 def _direction_numbers(d: int, m: int) -> np.ndarray:
-    """The first m direction numbers of d Sobol coordinates, uint32[m, d], read off the points."""
+    """The first m direction numbers of d Sobol coordinates, uint32[m, d], derived from points."""
     from scipy.stats import qmc  # scipy comes with jax; its import is slow
 
     if d == 0:
@@ -317,7 +340,7 @@ def _direction_numbers(d: int, m: int) -> np.ndarray:
     engine = qmc.Sobol(d, scramble=False, bits=_SOBOL_BITS)
     numbers = []
     for k in range(m):
-        # In Gray-code order points 2^k - 1 and 2^k differ by the k-th direction number alone.
+        # In Gray-code order, points 2^k - 1 and 2^k differ exactly by the k-th direction number.
         engine.reset()
         if k > 0:
             engine.fast_forward(2**k - 1)

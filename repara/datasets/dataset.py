@@ -9,7 +9,7 @@ import numpy as np
 __all__ = ["ARCHIVE_ERRORS", "Dataset", "DatasetError", "one_line"]
 
 ARCHIVE_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
-"""What numpy and zipfile raise for a damaged archive, depending on where it is damaged."""
+"""The exceptions of numpy and zipfile for a damaged archive, depending on the place of damage."""
 
 
 class Dataset(NamedTuple):

@@ -48,11 +48,8 @@ def downloaded_files(name: str) -> Iterator[tuple[str, bytes]]:
     Args:
       name: a key of `idx.SETS`.
 
-    Yields:
-      The path, for messages, and the content of each file, gzipped or not.
-
     Returns:
-      An iterator.
+      An iterator over the path, for messages, and the content of each file, gzipped or not.
 
     Raises:
       DatasetError: there is no network, or the download failed.

@@ -168,11 +168,8 @@ def read_files(folder: Path, name: str) -> Iterator[tuple[str, bytes]]:
       folder: the result of `find_folder`.
       name: a key of `SETS`, or `"idx"`.
 
-    Yields:
-      The path and the content of each file, gzipped or not.
-
     Returns:
-      An iterator.
+      An iterator over the path and the content of each file, gzipped or not.
 
     Raises:
       DatasetError: a file is missing.

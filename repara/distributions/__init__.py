@@ -1,4 +1,7 @@
-"""Distributions: pytrees of parameters with noise, transform and density."""
+"""Distributions: pytrees of parameters with noise, transform and density.
+
+The list of public names is here; `repara` exports the same names.
+"""
 
 from repara.distributions import bijectors, constraints
 from repara.distributions.base import Distribution
@@ -15,7 +18,7 @@ from repara.distributions.continuous_bernoulli import ContinuousBernoulli
 from repara.distributions.counts import Binomial, Geometric, NegativeBinomial, Poisson
 from repara.distributions.dirichlet import Dirichlet
 from repara.distributions.discretized_logistic import DiscretizedLogistic
-from repara.distributions.divergences import kl_divergence, monte_carlo_kl
+from repara.distributions.divergences import kl_divergence, monte_carlo_kl, register_kl
 from repara.distributions.exponential import Exponential, Gompertz, Rayleigh, Weibull
 from repara.distributions.exponentially_modified_gaussian import ExponentiallyModifiedGaussian
 from repara.distributions.extreme_value import Frechet, GeneralizedExtremeValue, Gumbel
@@ -53,87 +56,101 @@ from repara.distributions.von_mises import VonMises
 from repara.distributions.von_mises_fisher import VonMisesFisher
 from repara.distributions.wishart import InverseWishart, Wishart
 
-__all__ = [
+# The public names by topic.
+__all__ = [  # noqa: RUF022 (by topic)
+    # Base class.
+    "Distribution",
+    # Real numbers.
+    "Normal",
+    "Laplace",
     "AsymmetricLaplace",
-    "Bernoulli",
-    "Beta",
-    "Binomial",
-    "Categorical",
+    "Logistic",
     "Cauchy",
+    "StudentT",
+    "Gumbel",
+    "GeneralizedExtremeValue",
+    "Moyal",
+    "ExpGamma",
+    "GeneralizedNormal",
+    "SkewNormal",
+    "JohnsonSU",
+    "SinhArcsinh",
+    "ExponentiallyModifiedGaussian",
+    "NormalInverseGaussian",
+    "Stable",
+    # Positive numbers and half-lines.
+    "Exponential",
+    "Gamma",
+    "InverseGamma",
     "Chi",
     "Chi2",
-    "ContinuousBernoulli",
-    "Dirichlet",
-    "DiscretizedLogistic",
-    "Distribution",
-    "ExpGamma",
-    "ExpRelaxedOneHotCategorical",
-    "Exponential",
-    "ExponentiallyModifiedGaussian",
     "FisherSnedecor",
-    "FoldedNormal",
-    "Frechet",
-    "Gamma",
-    "GaussianRandomWalk",
-    "GeneralizedExtremeValue",
-    "GeneralizedNormal",
-    "GeneralizedPareto",
-    "Geometric",
+    "Weibull",
+    "Rayleigh",
     "Gompertz",
-    "Gumbel",
-    "HalfCauchy",
-    "HalfNormal",
-    "HalfStudentT",
-    "ImplicitReparameterization",
-    "Independent",
-    "InverseGamma",
-    "InverseGaussian",
-    "InverseWishart",
-    "JohnsonSU",
-    "Kumaraswamy",
-    "LKJCholesky",
-    "Laplace",
-    "Levy",
-    "LogLogistic",
     "LogNormal",
-    "LogUniform",
-    "Logistic",
-    "LogisticNormal",
-    "LogitNormal",
-    "LowRankMultivariateNormal",
-    "MatrixNormal",
-    "Mixture",
-    "MixtureSameFamily",
-    "Moyal",
-    "MultivariateNormal",
-    "MultivariateStudentT",
-    "NegativeBinomial",
-    "Normal",
-    "NormalInverseGaussian",
-    "OneHotCategorical",
+    "LogLogistic",
+    "HalfNormal",
+    "FoldedNormal",
+    "HalfCauchy",
+    "HalfStudentT",
+    "InverseGaussian",
+    "Levy",
     "Pareto",
-    "Poisson",
+    "GeneralizedPareto",
+    "Frechet",
+    # Intervals.
+    "Uniform",
+    "LogUniform",
+    "Triangular",
+    "TruncatedNormal",
+    "Beta",
+    "Kumaraswamy",
+    "ContinuousBernoulli",
+    "LogitNormal",
+    "RelaxedBernoulli",
+    # Circle and sphere.
+    "VonMises",
+    "WrappedCauchy",
+    "VonMisesFisher",
     "PowerSpherical",
     "ProjectedNormal",
-    "Rayleigh",
-    "RelaxedBernoulli",
+    # Vectors.
+    "MultivariateNormal",
+    "LowRankMultivariateNormal",
+    "MultivariateStudentT",
+    "GaussianRandomWalk",
+    # Simplex.
+    "Dirichlet",
+    "LogisticNormal",
     "RelaxedOneHotCategorical",
-    "SinhArcsinh",
-    "SkewNormal",
-    "Stable",
-    "StudentT",
-    "Transformed",
-    "Triangular",
-    "Truncated",
-    "TruncatedNormal",
-    "Uniform",
-    "VonMises",
-    "VonMisesFisher",
-    "Weibull",
+    "ExpRelaxedOneHotCategorical",
+    # Matrices.
+    "MatrixNormal",
     "Wishart",
-    "WrappedCauchy",
-    "bijectors",
-    "constraints",
+    "InverseWishart",
+    "LKJCholesky",
+    # Discrete values, without reparameterization.
+    "Bernoulli",
+    "Binomial",
+    "Categorical",
+    "OneHotCategorical",
+    "Poisson",
+    "Geometric",
+    "NegativeBinomial",
+    "DiscretizedLogistic",
+    # Distributions made of others.
+    "Independent",
+    "Transformed",
+    "Truncated",
+    "Mixture",
+    "MixtureSameFamily",
+    "ImplicitReparameterization",
+    # Divergences.
     "kl_divergence",
     "monte_carlo_kl",
+    "register_kl",
+    # Modules.
+    "bijectors",
+    "constraints",
 ]

@@ -4,13 +4,17 @@ A family is a subclass that names its parameters with their constraints, its sup
 and writes the mathematics in underscored methods (`_transform`, `_log_prob`, ...). Those may assume
 that parameters and argument have one float dtype of at least 32 bits and shapes that broadcast
 without rank promotion. The public methods, which are written here once, see to that: they check
-shapes, lift 16-bit parameters to float32 and the result back, and turn parameters out of range into
-NaN, so that a wrong parameter cannot give a plausible number under `jit`.
+shapes, convert 16-bit parameters to float32 and the result back, and turn parameters out of range
+into NaN, so that a wrong parameter cannot give a plausible number under `jit`. Outside `jit` a
+parameter out of range is an error.
+
+A class is abstract or final. An abstract one is declared with `abstract=True` and has no instances;
+any other cannot be subclassed.
 """
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +22,44 @@ import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
 from repara import noise as noise_lib
-from repara.distributions.constraints import Constraint, real, real_matrix, real_vector
+from repara.distributions.constraints import Constraint
+from repara.distributions.parameters import (
+    as_float_arrays,
+    as_shape,
+    at_least_32_bits,
+    check_value,
+    first_invalid,
+    is_concrete,
+    nan_if_invalid,
+)
+from repara.distributions.pytree import register_pytree
+from repara.distributions.representation import describe_fields
 
 Shape = tuple[int, ...]
+_T = TypeVar("_T")
 
-__all__ = ["Distribution"]
+__all__ = ["OUT_OF_RANGE_HINT", "Distribution", "Shape"]
+
+# The public methods, each with what a family writes instead of overriding it.
+_WRITTEN_INSTEAD = {
+    "noise": "noise_shape and noise_marginal",
+    "transform": "_transform",
+    "inverse": "_inverse",
+    "rsample": "_transform",
+    "sample": "_transform, or _sample if has_rsample is False,",
+    "rsample_and_log_prob": "_transform_and_log_prob",
+    "log_prob": "_log_prob",
+    "cdf": "_cdf",
+    "icdf": "_icdf",
+    "entropy": "_entropy",
+    "mean": "_mean",
+    "variance": "_variance",
+    "stddev": "_variance",
+    "mode": "_mode",
+}
+OUT_OF_RANGE_HINT = (
+    " (parameters may have left their range in an optimizer step; optimize unconstrained ones)"
+)
 
 
 class Distribution:
@@ -35,29 +72,43 @@ class Distribution:
     of gradients. Parameters broadcast against each other; samples have shape
     `shape + batch_shape + event_shape`.
 
-    Class attributes, set by each family:
-      arg_constraints: parameter name -> its constraint; in the order of the constructor.
-      support: the constraint that values of the distribution satisfy.
-      noise_marginal: the marginal of one coordinate of the noise, "normal" or "uniform".
-      has_rsample: whether `transform` is differentiable. Where it is False, `transform`, `inverse`
-        and `rsample` raise, and gradients of expectations need an estimator.
+    Attributes:
+      arg_constraints: parameter name -> its constraint; in the order of the constructor. Set by
+        each family, as are `support`, `noise_marginal` and `has_rsample`.
     """
 
     arg_constraints: ClassVar[Mapping[str, Constraint]] = {}
-    noise_marginal: ClassVar[noise_lib.Marginal] = "normal"
-    has_rsample: ClassVar[bool] = True
     # Attributes that are pytree children, and those that are static; children default to the
     # constrained parameters.
     _children: ClassVar[tuple[str, ...]] = ()
     _static: ClassVar[tuple[str, ...]] = ()
+    _is_abstract: ClassVar[bool] = True
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        for name, instead in _WRITTEN_INSTEAD.items():
+            if getattr(cls, name) is not getattr(Distribution, name):
+                raise TypeError(
+                    f"{cls.__name__} overrides the public method {name}: write {instead} instead; "
+                    f"{name} calls it after the checks of shapes, dtypes and parameters"
+                )
+        for base in cls.__bases__:
+            if issubclass(base, Distribution) and not base._is_abstract:
+                raise TypeError(
+                    f"{cls.__name__} subclasses {base.__name__}, which is final: subclass "
+                    "Distribution, or an abstract class declared with abstract=True"
+                )
+        cls._is_abstract = abstract
         if "arg_constraints" in cls.__dict__ and "_children" not in cls.__dict__:
             cls._children = tuple(cls.arg_constraints)
-        jax.tree_util.register_pytree_with_keys(
-            cls, cls._flatten_with_keys, cls._unflatten, cls._flatten
-        )
+        if not abstract:
+            register_pytree(cls, cls._children, cls._static)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Raises TypeError for an abstract class."""
+        if cls._is_abstract:
+            raise TypeError(f"{cls.__name__} is abstract and has no instances: use a subclass")
+        return object.__new__(cls)
 
     def __init__(self, **parameters: ArrayLike | None) -> None:
         """Checks and stores array parameters; for the families to call.
@@ -73,7 +124,7 @@ class Distribution:
         """
         name = type(self).__name__
         self.__dict__.update(parameters)
-        arrays = _as_float_arrays(name, {k: v for k, v in parameters.items() if v is not None})
+        arrays = as_float_arrays(name, {k: v for k, v in parameters.items() if v is not None})
         for key, value in arrays.items():
             constraint = self.arg_constraints[key]
             if value.ndim < constraint.event_ndims:
@@ -81,7 +132,7 @@ class Distribution:
                     f"{name}: {key} must have at least {constraint.event_ndims} dimensions, "
                     f"got shape {value.shape}"
                 )
-            _check_value(name, key, value, constraint)
+            check_value(name, key, value, constraint)
             self._set(key, value)
         try:
             _ = self.batch_shape
@@ -89,6 +140,43 @@ class Distribution:
             shapes = ", ".join(f"{k} {v.shape}" for k, v in arrays.items())
             raise ValueError(f"{name}: parameter shapes do not broadcast: {shapes}") from None
         self._check_joint_constraints()
+        holds_no_other = all(name in self.arg_constraints for name in self._children)
+        if holds_no_other and all(is_concrete(value) for value in arrays.values()):
+            self._set("_has_valid_parameters", True)
+
+    @classmethod
+    def _without_checks(cls, **attributes: Any) -> Self:
+        """Makes an instance from the values of all its attributes, without any check."""
+        self = object.__new__(cls)
+        self.__dict__.update(attributes)
+        return self
+
+    # The checks of concrete parameters.
+
+    def _constrained_parameters(self) -> Iterator[tuple[str, Any, Constraint]]:
+        """Yields the name, the value and the constraint of each parameter."""
+        for key, constraint in self.arg_constraints.items():
+            value = self.__dict__[key]
+            if value is not None:
+                yield key, value, constraint
+
+    def _check_parameters(self) -> None:
+        """Raises for concrete parameters out of range: unflattening did not check them.
+
+        An instance remembers that its parameters passed, since they cannot change.
+        """
+        if "_has_valid_parameters" in self.__dict__:
+            return
+        complete = True
+        for key, value, constraint in self._constrained_parameters():
+            check_value(type(self).__name__, key, value, constraint, hint=OUT_OF_RANGE_HINT)
+            complete = complete and is_concrete(value)
+        self._check_joint_constraints(hint=OUT_OF_RANGE_HINT)
+        for name in self._children:
+            if name not in self.arg_constraints:
+                _check_inside(self.__dict__[name])
+        if complete:
+            self._set("_has_valid_parameters", True)
 
     def _joint_constraints(self) -> Mapping[str, tuple[str, jax.Array]]:
         """For constraints that join parameters: name -> what it must be, and where it is that.
@@ -97,43 +185,22 @@ class Distribution:
         """
         return {}
 
-    def _check_joint_constraints(self) -> None:
+    def _check_joint_constraints(self, *, hint: str = "") -> None:
         """Raises for concrete parameters that do not go together; traced ones become NaN later."""
-        values = [v for v in (self.__dict__[k] for k in self.arg_constraints) if v is not None]
-        if type(self)._joint_constraints is Distribution._joint_constraints or any(
-            isinstance(v, jax.core.Tracer) or not v.is_fully_addressable for v in values
-        ):
+        if type(self)._joint_constraints is Distribution._joint_constraints:
+            return
+        if not all(is_concrete(value) for _, value, _ in self._constrained_parameters()):
             return
         with jax.ensure_compile_time_eval():
             joint = self._lifted(len(self.batch_shape))._joint_constraints()
         for key, (text, valid) in joint.items():
             good = np.asarray(valid)
             if not good.all():
-                index = tuple(int(i) for i in np.unravel_index(np.argmin(good), good.shape))
-                value = np.broadcast_to(np.asarray(self.__dict__[key]), good.shape)[index]
-                where = f" at index {index}" if index else ""
-                raise ValueError(
-                    f"{type(self).__name__}: {key} must be {text}, got {value.tolist()}{where}"
-                )
+                value = np.broadcast_to(np.asarray(self.__dict__[key]), good.shape)
+                got = first_invalid(good, value)
+                raise ValueError(f"{type(self).__name__}: {key} must be {text}, {got}{hint}")
 
-    # Pytree and immutability. Unflattening never validates: transformations put objects that are
-    # not arrays into the leaves.
-
-    def _flatten(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        values = self.__dict__
-        return tuple(values[k] for k in self._children), tuple(values[k] for k in self._static)
-
-    def _flatten_with_keys(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        children, static = self._flatten()
-        keys = (jax.tree_util.GetAttrKey(k) for k in self._children)
-        return tuple(zip(keys, children, strict=True)), static
-
-    @classmethod
-    def _unflatten(cls, static: tuple[Any, ...], children: Iterable[Any]) -> Self:
-        self = object.__new__(cls)
-        self.__dict__.update(zip(cls._children, children, strict=True))
-        self.__dict__.update(zip(cls._static, static, strict=True))
-        return self
+    # Immutability and representation.
 
     def _set(self, name: str, value: Any) -> None:
         self.__dict__[name] = value
@@ -147,8 +214,7 @@ class Distribution:
         raise AttributeError(f"{type(self).__name__} is immutable: {name} cannot be deleted")
 
     def __repr__(self) -> str:
-        inside = ", ".join(f"{k}={_show(self.__dict__[k])}" for k in self._children + self._static)
-        return f"{type(self).__name__}({inside})"
+        return describe_fields(self, self._children + self._static)
 
     # Shapes and dtypes.
 
@@ -181,12 +247,26 @@ class Distribution:
     @property
     def noise_dtype(self) -> Any:
         """The dtype of the noise and of all computation: float32 where parameters have 16 bits."""
-        return _at_least_32(self.dtype)
+        return at_least_32_bits(self.dtype)
 
     @property
     def support(self) -> Constraint:
         """The constraint that values satisfy; its `check` maps values to booleans."""
-        raise NotImplementedError(f"{type(self).__name__} states no support")
+        raise NotImplementedError(f"{type(self).__name__} does not define support")
+
+    @property
+    def noise_marginal(self) -> noise_lib.Marginal:
+        """The marginal of one coordinate of the noise, "normal" or "uniform"."""
+        return "normal"
+
+    @property
+    def has_rsample(self) -> bool:
+        """Whether `transform` is differentiable.
+
+        If it is False, `transform`, `inverse` and `rsample` raise, and gradients of expectations
+        need an estimator.
+        """
+        return True
 
     # Sampling.
 
@@ -219,7 +299,7 @@ class Distribution:
         noise_lib.check_key(key)
         return source(
             key,
-            _as_shape(shape),
+            as_shape(shape),
             self.batch_shape + self.noise_shape,
             self.noise_marginal,
             self.noise_dtype,
@@ -240,7 +320,7 @@ class Distribution:
           ValueError: `eps` does not have that shape, or the distribution has no reparameterization.
         """
         self._require_rsample("transform")
-        return self._call(self._transform_of, eps, self.noise_shape, "eps")
+        return self._call(type(self)._transform, eps, self.noise_shape, "eps")
 
     def inverse(self, z: ArrayLike) -> jax.Array:
         """Recovers the noise of a sample, where the transform is one-to-one.
@@ -258,7 +338,7 @@ class Distribution:
           ValueError: `z` does not have that shape, or the distribution has no reparameterization.
         """
         self._require_rsample("inverse")
-        return self._call(lambda q, x: q._inverse(x), z, self.event_shape, "z")
+        return self._call(type(self)._inverse, z, self.event_shape, "z")
 
     def rsample(
         self,
@@ -291,22 +371,33 @@ class Distribution:
         key: jax.Array,
         shape: Sequence[int] = (),
         *,
-        source: noise_lib.Source = noise_lib.iid,
+        source: noise_lib.Source | None = None,
     ) -> jax.Array:
         """Draws a sample and stops its gradient: the values of `rsample` at the same key.
 
         Args:
           key: a typed key; consumed.
           shape: the sample shape.
-          source: the source of the noise.
+          source: the source of the noise, `noise.iid` by default. Distributions without
+            reparameterization have no such choice.
 
         Returns:
-          The sample, `shape + batch_shape + event_shape`.
+          The sample, `shape + batch_shape + event_shape`, in the distribution's dtype.
 
         Raises:
-          TypeError: `key` is not a typed key.
+          TypeError: `key` is not a typed key, or a source is given to a distribution without
+            reparameterization.
         """
-        return jax.lax.stop_gradient(self.rsample(key, shape, source=source))
+        if self.has_rsample:
+            sample = self.rsample(key, shape, source=source or noise_lib.iid)
+        else:
+            if source is not None:
+                raise TypeError(f"{type(self).__name__}.sample takes no source: it is discrete")
+            noise_lib.check_key(key)
+            self._check_parameters()
+            full = as_shape(shape) + self.batch_shape
+            sample = self._ready(len(full))._sample(key, full).astype(self.dtype)
+        return jax.lax.stop_gradient(sample)
 
     def rsample_and_log_prob(
         self,
@@ -335,7 +426,7 @@ class Distribution:
           ValueError: the distribution has no reparameterization.
         """
         eps = self.noise(key, shape, source=source)
-        return self._call(lambda q, x: q._transform_and_log_prob(x), eps, self.noise_shape, "eps")
+        return self._call(type(self)._transform_and_log_prob, eps, self.noise_shape, "eps")
 
     # Density and summaries.
 
@@ -351,7 +442,7 @@ class Distribution:
         Raises:
           ValueError: `z` does not have that shape.
         """
-        return self._call(lambda q, x: q._log_prob(x), z, self.event_shape, "z")
+        return self._call(type(self)._log_prob, z, self.event_shape, "z")
 
     def cdf(self, x: ArrayLike) -> jax.Array:
         """The probability of values up to x.
@@ -365,7 +456,7 @@ class Distribution:
         Raises:
           NotImplementedError: the distribution has no closed form of it.
         """
-        return self._call(lambda q, v: q._cdf(v), x, self.event_shape, "x")
+        return self._call(type(self)._cdf, x, self.event_shape, "x")
 
     def icdf(self, u: ArrayLike) -> jax.Array:
         """The quantile function, the inverse of `cdf`.
@@ -379,21 +470,21 @@ class Distribution:
         Raises:
           NotImplementedError: the distribution has no closed form of it.
         """
-        return self._call(lambda q, v: q._icdf(v), u, self.event_shape, "u")
+        return self._call(type(self)._icdf, u, self.event_shape, "u")
 
     def entropy(self) -> jax.Array:
         """The (differential) entropy in nats, of shape `batch_shape`."""
-        return self._summary(lambda q: q._entropy(), ())
+        return self._summary(type(self)._entropy, ())
 
     @property
     def mean(self) -> jax.Array:
         """The mean, `batch_shape + event_shape`."""
-        return self._summary(lambda q: q._mean(), self.event_shape)
+        return self._summary(type(self)._mean, self.event_shape)
 
     @property
     def variance(self) -> jax.Array:
         """The variance of each coordinate, `batch_shape + event_shape`."""
-        return self._summary(lambda q: q._variance(), self.event_shape)
+        return self._summary(type(self)._variance, self.event_shape)
 
     @property
     def stddev(self) -> jax.Array:
@@ -403,31 +494,36 @@ class Distribution:
     @property
     def mode(self) -> jax.Array:
         """A point of highest density, `batch_shape + event_shape`."""
-        return self._summary(lambda q: q._mode(), self.event_shape)
+        return self._summary(type(self)._mode, self.event_shape)
 
-    # What a family writes.
+    # What a family writes. The arguments and the results of these have the full shape of the public
+    # methods; `self` has been made ready, see `_ready`.
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        raise self._missing("transform")
+        raise self._missing("transform", "_transform")
+
+    def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
+        """Draws values of shape `shape + event_shape`; for families without `_transform`."""
+        raise self._missing("sample", "_sample")
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        raise self._missing("inverse: its transform is not one-to-one")
+        raise self._missing("inverse", "_inverse")
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
-        raise self._missing("log-density")
+        raise self._missing("log-density", "_log_prob")
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
         z = self._transform(eps)
         return z, self._log_prob(z)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
-        raise self._missing("closed-form cdf")
+        raise self._missing("closed-form cdf", "_cdf")
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        raise self._missing("closed-form icdf")
+        raise self._missing("closed-form icdf", "_icdf")
 
-    # The probability of values above x, and its inverse. A family whose right tail keeps its digits
-    # so overrides them.
+    # The probability of values above x, and its inverse. A family overrides them if its right tail
+    # keeps more digits that way.
 
     def _sf(self, x: jax.Array) -> jax.Array:
         return 1 - self._cdf(x)
@@ -436,19 +532,24 @@ class Distribution:
         return self._icdf(1 - u)
 
     def _entropy(self) -> jax.Array:
-        raise self._missing("closed-form entropy; average -log_prob over samples instead")
+        raise self._missing(
+            "closed-form entropy", "_entropy", "; average -log_prob over samples instead"
+        )
 
     def _mean(self) -> jax.Array:
-        raise self._missing("closed-form mean; average samples instead")
+        raise self._missing("closed-form mean", "_mean", "; average samples instead")
 
     def _variance(self) -> jax.Array:
-        raise self._missing("closed-form variance; use samples instead")
+        raise self._missing("closed-form variance", "_variance", "; use samples instead")
 
     def _mode(self) -> jax.Array:
-        raise self._missing("closed-form mode")
+        raise self._missing("closed-form mode", "_mode")
 
-    def _missing(self, what: str) -> NotImplementedError:
-        return NotImplementedError(f"{type(self).__name__} has no {what}")
+    def _missing(self, what: str, method: str, instead: str = "") -> NotImplementedError:
+        name = type(self).__name__
+        return NotImplementedError(
+            f"{name} has no {what}: its class does not define {method}{instead}"
+        )
 
     # How the public methods reach the underscored ones.
 
@@ -461,54 +562,62 @@ class Distribution:
                 "gradients, or a relaxed distribution"
             )
 
-    @staticmethod
-    def _transform_of(q: "Distribution", eps: jax.Array) -> jax.Array:
-        return q._transform(eps)
-
     def _call(
         self,
-        method: Callable[["Distribution", jax.Array], Any],
+        method: Callable[[Any, jax.Array], _T],
         value: ArrayLike,
         trailing: Shape,
         argument: str,
-    ) -> Any:
+    ) -> _T:
         """Calls `method` with a value and parameters made ready for each other."""
+        self._check_parameters()
         value = jnp.asarray(value).astype(self.noise_dtype)
         value = self._broadcast_value(value, trailing, argument)
         q = self._ready(value.ndim - len(trailing))
-        return jax.tree.map(lambda x: x.astype(self.dtype), method(q, value))
+        result: _T = jax.tree.map(lambda x: x.astype(self.dtype), method(q, value))
+        return result
 
     def _broadcast_value(self, value: jax.Array, trailing: Shape, argument: str) -> jax.Array:
         batch = self.batch_shape
         split = value.ndim - len(trailing)
         front, event = value.shape[: max(split, 0)], value.shape[max(split, 0) :]
-        fits = split >= 0 and event == trailing
-        if fits and front == () and batch:
-            return value.reshape((1,) * len(batch) + trailing)
-        if fits and len(front) >= len(batch):
-            aligned = front[len(front) - len(batch) :]
-            if all(a in (b, 1) or b == 1 for a, b in zip(aligned, batch, strict=True)):
+        if split >= 0 and event == trailing:
+            if front == () and batch:
+                return value.reshape((1,) * len(batch) + trailing)
+            if _is_accepted(front, batch):
                 return value
-        expected = ", ".join(str(n) for n in batch + trailing)
+        remedy = _remedy(argument, front, batch, event) if event == trailing else ""
         raise ValueError(
-            f"{type(self).__name__}: {argument} must have shape (..., {expected}), "
-            f"got {value.shape}"
-            if expected
-            else f"{type(self).__name__}: {argument} has shape {value.shape}, "
-            f"expected an event of shape {trailing}"
+            f"{type(self).__name__}: {argument} must have shape "
+            f"(..., {', '.join(str(n) for n in batch + trailing)}), got {value.shape}"
+            + (f"; the event shape is {trailing}" if event != trailing else "")
+            + ("; batch dimensions of length 1 broadcast" if batch else "")
+            + remedy
         )
 
-    def _summary(self, method: Callable[["Distribution"], jax.Array], trailing: Shape) -> jax.Array:
+    def _summary(self, method: Callable[[Any], jax.Array], trailing: Shape) -> jax.Array:
+        self._check_parameters()
         q = self._ready(len(self.batch_shape))
         return jnp.broadcast_to(method(q), self.batch_shape + trailing).astype(self.dtype)
 
-    def _ready(self, rank: int, dtype: DTypeLike | None = None) -> Self:
-        """The same distribution, its parameters lifted, poisoned and shaped for the methods.
+    def _child_ranks(self) -> Mapping[str, int]:
+        """The attributes that hold distributions or arrays without constraint, for `_ready`.
 
-        Each gets leading dimensions of length one up to `rank` before its event dimensions; 16-bit
-        parameters become float32; those out of range become NaN, value and gradient.
+        Each comes with the number of batch dimensions that it has more than the distribution.
         """
+        return {}
+
+    def _ready(self, rank: int, dtype: DTypeLike | None = None) -> Self:
+        """Returns the same distribution, its parameters prepared for the underscored methods.
+
+        Each parameter gets leading dimensions of length one up to `rank` before its event
+        dimensions; 16-bit parameters become float32; those out of range become NaN, value and
+        gradient. Distributions inside this one are treated alike.
+        """
+        dtype = dtype or self.noise_dtype
         ready = self._lifted(rank, dtype)
+        for name, extra in self._child_ranks().items():
+            ready._set(name, _ready_inside(self.__dict__[name], rank + extra, dtype))
         for key, (_, valid) in ready._joint_constraints().items():
             value = getattr(ready, key)
             ready._set(key, value * jnp.where(valid, 1.0, jnp.nan).astype(value.dtype))
@@ -516,13 +625,10 @@ class Distribution:
 
     def _lifted(self, rank: int, dtype: DTypeLike | None = None) -> Self:
         lifted = copy.copy(self)
-        for key, constraint in self.arg_constraints.items():
-            value = getattr(self, key)
-            if value is not None:
-                value = jnp.asarray(value).astype(dtype or self.noise_dtype)
-                value = _poison(value, constraint)
-                missing = rank + constraint.event_ndims - value.ndim
-                lifted._set(key, value.reshape((1,) * missing + value.shape))
+        for key, value, constraint in self._constrained_parameters():
+            value = jnp.asarray(value).astype(dtype or self.noise_dtype)
+            value = nan_if_invalid(value, constraint)
+            lifted._set(key, _with_rank(value, rank + constraint.event_ndims))
         return lifted
 
     def _supported(
@@ -538,73 +644,51 @@ class Distribution:
         return jnp.where(valid | jnp.isnan(value), value, -jnp.inf)
 
 
-def _poison(value: jax.Array, constraint: Constraint) -> jax.Array:
-    if constraint in (real, real_vector, real_matrix):
-        return value  # only NaN violates them, and NaN needs no help
-    # A product, not a selection: the derivative of the NaN must be NaN too.
-    factor = jnp.where(constraint.check(value), 1.0, jnp.nan).astype(value.dtype)
-    return value * factor.reshape(factor.shape + (1,) * constraint.event_ndims)
+def _check_inside(value: Any) -> None:
+    """Raises for parameters out of range of the distributions and bijectors in an attribute."""
+    for part in jax.tree.leaves(value, is_leaf=_has_parameters):
+        if _has_parameters(part):
+            part._check_parameters()
 
 
-def _as_shape(shape: Sequence[int]) -> Shape:
-    if isinstance(shape, int):
-        raise TypeError(f"shape must be a tuple of integers, got the integer {shape}: ({shape},)")
-    return tuple(shape)
+def _has_parameters(value: Any) -> bool:
+    return hasattr(type(value), "_check_parameters")
 
 
-def _as_float_arrays(name: str, parameters: Mapping[str, ArrayLike]) -> dict[str, jax.Array]:
-    """Arrays of one float dtype: the parameters' own, the default float for ints and scalars."""
-    for key, value in parameters.items():
-        if isinstance(value, list | tuple):
-            raise TypeError(
-                f"{name}: {key} must be a number or an array, got a {type(value).__name__}: pass "
-                "jnp.array of it"
-            )
-        dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
-        if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
-            raise TypeError(
-                f"{name}: {key} must be a real number or an array of them, got {dtype} {value!r}"
-            )
-    with jax.numpy_dtype_promotion("standard"):
-        dtype = jnp.result_type(float, *parameters.values())
-    # Under jit, too, what is concrete stays so, and can be checked.
-    return {k: _eagerly(lambda x: _cast(x, dtype), v) for k, v in parameters.items()}
+def _ready_inside(value: Any, rank: int, dtype: DTypeLike) -> Any:
+    """`_ready` for an attribute: a distribution, an array, or a container of them."""
+
+    def ready(part: Any) -> Any:
+        if isinstance(part, Distribution):
+            return part._ready(rank, dtype)
+        return _with_rank(part.astype(dtype), rank)
+
+    return jax.tree.map(ready, value, is_leaf=lambda part: isinstance(part, Distribution))
 
 
-def _cast(x: Any, dtype: DTypeLike) -> jax.Array:
-    # What needs no conversion stays the same array: distributions can be seen to share it.
-    if isinstance(x, jax.Array) and x.dtype == dtype and not x.weak_type:
-        return x
-    return jnp.asarray(x).astype(dtype)
+def _with_rank(x: jax.Array, rank: int) -> jax.Array:
+    return x.reshape((1,) * (rank - x.ndim) + x.shape)
 
 
-def _eagerly(function: Callable[[Any], Any], value: Any) -> Any:
-    if isinstance(value, jax.core.Tracer):
-        return function(value)
-    with jax.ensure_compile_time_eval():
-        return function(value)
+def _is_accepted(front: Shape, batch: Shape) -> bool:
+    """Returns whether an argument with these leading dimensions broadcasts with the batch."""
+    aligned = front[max(len(front) - len(batch), 0) :]
+    return len(front) >= len(batch) and all(
+        a in (b, 1) or b == 1 for a, b in zip(aligned, batch, strict=True)
+    )
 
 
-def _at_least_32(dtype: DTypeLike) -> Any:
-    return jnp.dtype(dtype) if jnp.finfo(dtype).bits >= 32 else jnp.dtype(jnp.float32)
-
-
-def _check_value(name: str, key: str, value: jax.Array, constraint: Constraint) -> None:
-    """Raises for a concrete value out of range; a traced one becomes NaN later."""
-    if isinstance(value, jax.core.Tracer) or not value.is_fully_addressable:
-        return
-    valid = np.asarray(_eagerly(constraint.check, value.astype(_at_least_32(value.dtype))))
-    if valid.all():
-        return
-    index = tuple(int(i) for i in np.unravel_index(np.argmin(valid), valid.shape))
-    first = np.asarray(value)[index].tolist()
-    where = f" at index {index}" if index else ""
-    raise ValueError(f"{name}: {key} must be {constraint.name}, got {first}{where}")
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer) and value.size == 1:
-        return f"{value.reshape(())}"
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return f"{value.dtype}{list(value.shape)}"
-    return repr(value)
+def _remedy(argument: str, front: Shape, batch: Shape, event: Shape) -> str:
+    """What to write for an argument that lacks batch dimensions, the end of a message."""
+    missing = len(batch) - len(front)
+    if missing <= 0:
+        return ""
+    ones, nones = (1,) * missing, ", ".join(["None"] * missing)
+    after = ", ".join(["...", nones, *(":" for _ in event)])
+    choices = [
+        f"{argument}[{index}], of shape {shape + event}"
+        for index, shape in ((nones, ones + front), (after, front + ones))
+        if _is_accepted(shape, batch)
+    ]
+    use = f": use {' or '.join(choices)}" if choices else ""
+    return f", but none of the {len(batch)} may be missing{use}"

@@ -1,6 +1,5 @@
 """The Bernoulli distribution."""
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -8,14 +7,15 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.base import Distribution, _as_shape
+from repara.distributions.base import Distribution, Shape
+from repara.distributions.discrete import Discrete
 from repara.noise import iid
 from repara.special.elementary import sigmoid, softplus
 
 __all__ = ["Bernoulli"]
 
 
-class Bernoulli(Distribution):
+class Bernoulli(Discrete):
     """The distribution of a coin: 1 with probability p, otherwise 0.
 
         log q(1) = -log(1 + exp(-l)),   log q(0) = -log(1 + exp(l)),   l = log(p / (1 - p))
@@ -39,33 +39,14 @@ class Bernoulli(Distribution):
     logits: Any  # an array or None
     arg_constraints: ClassVar = {"probs": constraints.unit_interval, "logits": constraints.real}
     support = constraints.boolean
-    has_rsample = False
 
     def __init__(self, probs: ArrayLike | None = None, logits: ArrayLike | None = None) -> None:
         _init_probs_or_logits(self, probs, logits)
 
-    def sample(self, key: jax.Array, shape: Sequence[int] = (), **unsupported: Any) -> jax.Array:
-        """Draws zeros and ones, exactly as probable as `probs` says to float precision.
-
-        Args:
-          key: a typed key; consumed.
-          shape: the sample shape.
-          **unsupported: a noise source has no meaning here and raises.
-
-        Returns:
-          Zeros and ones of the distribution's dtype, `shape + batch_shape`.
-
-        Raises:
-          TypeError: `key` is not a typed key, or a noise source is given.
-        """
-        if unsupported:
-            raise TypeError(f"Bernoulli.sample takes no {', '.join(unsupported)}: it is discrete")
-        full = _as_shape(shape) + self.batch_shape
-        q = self._ready(len(full))
-        probs = q._probs()
-        u = iid(key, full, (), "uniform", probs.dtype)
-        draw = jnp.where(jnp.isnan(probs), jnp.nan, (u < probs).astype(probs.dtype))
-        return jax.lax.stop_gradient(draw.astype(self.dtype))
+    def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
+        probs = self._probs()
+        u = iid(key, shape, (), "uniform", probs.dtype)
+        return jnp.where(jnp.isnan(probs), jnp.nan, (u < probs).astype(probs.dtype))
 
     def _probs(self) -> jax.Array:
         if self.probs is None:

@@ -22,8 +22,8 @@ from repara.special.stirling import log_factorial_excess
 __all__ = ["Beta", "FisherSnedecor"]
 
 
-def _log_beta(a: jax.Array, b: jax.Array) -> jax.Array:
-    """log B(a, b) by Stirling's formula: differences of log Gamma lose digits."""
+def log_beta(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Returns log B(a, b) by Stirling's formula: differences of log Gamma lose digits."""
     n = a + b
     excess = log_factorial_excess(a) + log_factorial_excess(b) - log_factorial_excess(n)
     return excess + (a - 1) * jnp.log(a / n) + (b - 1) * jnp.log(b / n) - jnp.log(n)
@@ -99,7 +99,7 @@ class Beta(OfNormal):
         return sigmoid(y), density - self._log_beta()
 
     def _log_beta(self) -> jax.Array:
-        return _log_beta(self.concentration1, self.concentration0)
+        return log_beta(self.concentration1, self.concentration0)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         x = jnp.clip(x, 0, 1)
@@ -179,7 +179,7 @@ class FisherSnedecor(OfNormal):
 
         def inside(z: jax.Array) -> jax.Array:
             y = jnp.log(z) + self._log_ratio()
-            return -a * softplus(-y) - b * softplus(y) - _log_beta(a, b) - jnp.log(z)
+            return -a * softplus(-y) - b * softplus(y) - log_beta(a, b) - jnp.log(z)
 
         value = self._supported(jnp.where(at_zero, 1.0, z), 1.0, inside)
         # The limits at 0: finite for two degrees of freedom alone.
@@ -201,7 +201,7 @@ class FisherSnedecor(OfNormal):
         a, b = self._halves()
         mean = digamma(a) - digamma(b)
         spread = (a + b) * (digamma(a + b) - digamma(b)) + (1 - a) * mean
-        return _log_beta(a, b) + spread - self._log_ratio()
+        return log_beta(a, b) + spread - self._log_ratio()
 
     def _mean(self) -> jax.Array:
         finite = ~(self.df2 <= 2)

@@ -5,17 +5,18 @@ trailing dimensions it mixes: 0 for a map of numbers, 1 for a map of vectors. On
 is true maps all of R^D onto all of R^D, so that a density need not look for values outside.
 """
 
-import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
 
 from repara.distributions import constraints
-from repara.distributions.base import Shape, _as_float_arrays, _check_value, _poison
+from repara.distributions.base import OUT_OF_RANGE_HINT, Shape
 from repara.distributions.multivariate_normal import _solve, _times
+from repara.distributions.parameters import as_float_arrays, check_value, nan_if_invalid
+from repara.distributions.pytree import pytree_dataclass
 from repara.special.elementary import sigmoid, softplus, tanh
 
 __all__ = [
@@ -67,36 +68,26 @@ class _Elementwise:
         return shape
 
 
-def _bijector(cls: type) -> type:
-    """Makes a frozen dataclass a pytree of its fields; unflattening never validates."""
-    cls = dataclasses.dataclass(frozen=True)(cls)
-    names = tuple(field.name for field in dataclasses.fields(cls))
+class _Parametric:
+    """A bijector with constrained parameters."""
 
-    def flatten(bijector: Any) -> tuple[tuple[Any, ...], None]:
-        return tuple(getattr(bijector, name) for name in names), None
+    _constraints: ClassVar[Mapping[str, constraints.Constraint]] = {}
 
-    def flatten_with_keys(bijector: Any) -> tuple[tuple[Any, ...], None]:
-        keys = (jax.tree_util.GetAttrKey(name) for name in names)
-        return tuple(zip(keys, flatten(bijector)[0], strict=True)), None
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        arrays = as_float_arrays(name, {key: getattr(self, key) for key in self._constraints})
+        for key, value in arrays.items():
+            check_value(name, key, value, self._constraints[key])
+            object.__setattr__(self, key, value)
 
-    def unflatten(_: None, children: Iterable[Any]) -> Any:
-        bijector: Any = object.__new__(cls)
-        bijector.__dict__.update(zip(names, children, strict=True))
-        return bijector
-
-    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
-    return cls
+    def _check_parameters(self) -> None:
+        """Raises for concrete parameters out of range, for the distributions that hold it."""
+        for key, constraint in self._constraints.items():
+            value = getattr(self, key)
+            check_value(type(self).__name__, key, value, constraint, hint=OUT_OF_RANGE_HINT)
 
 
-def _check_parameters(bijector: Any, **parameter_constraints: constraints.Constraint) -> None:
-    name = type(bijector).__name__
-    arrays = _as_float_arrays(name, {k: getattr(bijector, k) for k in parameter_constraints})
-    for key, value in arrays.items():
-        _check_value(name, key, value, parameter_constraints[key])
-        object.__setattr__(bijector, key, value)
-
-
-@_bijector
+@pytree_dataclass
 class Exp(_Elementwise):
     """The exponential.
 
@@ -120,7 +111,7 @@ class Exp(_Elementwise):
         return x
 
 
-@_bijector
+@pytree_dataclass
 class Softplus(_Elementwise):
     """The softplus.
 
@@ -144,7 +135,7 @@ class Softplus(_Elementwise):
         return -softplus(-x)
 
 
-@_bijector
+@pytree_dataclass
 class Sigmoid(_Elementwise):
     """The logistic function.
 
@@ -168,7 +159,7 @@ class Sigmoid(_Elementwise):
         return -softplus(x) - softplus(-x)
 
 
-@_bijector
+@pytree_dataclass
 class Tanh(_Elementwise):
     """The hyperbolic tangent, with a log-determinant that does not overflow.
 
@@ -198,8 +189,8 @@ class Tanh(_Elementwise):
         return 2 * (math.log(2) + x - softplus(2 * x))
 
 
-@_bijector
-class Affine(_Elementwise):
+@pytree_dataclass
+class Affine(_Parametric, _Elementwise):
     """A shift and a stretch of numbers.
 
         y = loc + scale x
@@ -218,13 +209,11 @@ class Affine(_Elementwise):
 
     loc: Any
     scale: Any
-
-    def __post_init__(self) -> None:
-        _check_parameters(self, loc=constraints.real, scale=constraints.positive)
+    _constraints: ClassVar = {"loc": constraints.real, "scale": constraints.positive}
 
     def _parameters(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        scale = _poison(constraints._like(self.scale, x), constraints.positive)
-        return constraints._like(self.loc, x), scale
+        scale = nan_if_invalid(constraints.like(self.scale, x), constraints.positive)
+        return constraints.like(self.loc, x), scale
 
     def forward(self, x: jax.Array) -> jax.Array:
         loc, scale = self._parameters(x)
@@ -245,8 +234,8 @@ class _OfVectors:
         return shape
 
 
-@_bijector
-class ScaleTril(_OfVectors):
+@pytree_dataclass
+class ScaleTril(_Parametric, _OfVectors):
     """A triangular matrix times a vector.
 
         y = L x
@@ -264,13 +253,11 @@ class ScaleTril(_OfVectors):
     """
 
     scale_tril: Any
-
-    def __post_init__(self) -> None:
-        _check_parameters(self, scale_tril=constraints.lower_cholesky)
+    _constraints: ClassVar = {"scale_tril": constraints.lower_cholesky}
 
     def _root(self, x: jax.Array) -> jax.Array:
         root = jnp.asarray(self.scale_tril).astype(x.dtype)
-        root = _poison(root, constraints.lower_cholesky)
+        root = nan_if_invalid(root, constraints.lower_cholesky)
         return jnp.tril(root.reshape((1,) * (x.ndim + 1 - root.ndim) + root.shape))
 
     def forward(self, x: jax.Array) -> jax.Array:
@@ -289,7 +276,7 @@ class _ToSimplex(_OfVectors):
         return (*shape[:-1], shape[-1] + 1)
 
 
-@_bijector
+@pytree_dataclass
 class SoftmaxCentered(_ToSimplex):
     """The softmax with a last logit of 0: from R^n to the interior of the simplex in R^(n+1).
 
@@ -323,7 +310,7 @@ def _log_softmax_centered(x: jax.Array) -> jax.Array:
     return jax.nn.log_softmax(jnp.concatenate([x, zero], axis=-1), axis=-1)
 
 
-@_bijector
+@pytree_dataclass
 class StickBreaking(_ToSimplex):
     """Pieces broken off a stick: from R^n to the interior of the simplex in R^(n+1).
 
@@ -370,7 +357,7 @@ class StickBreaking(_ToSimplex):
         return jnp.sum(log_s + log_rest + before, axis=-1)
 
 
-@_bijector
+@pytree_dataclass
 class Invert:
     """A bijector backwards.
 
@@ -408,7 +395,7 @@ class Invert:
         return (*shape[:-1], shape[-1] - 1) if grows else shape
 
 
-@_bijector
+@pytree_dataclass
 class Chain:
     """Bijectors one after the other, the first in the tuple first.
 

@@ -16,7 +16,7 @@ from repara.noise import iid
 __all__ = ["Categorical", "OneHotCategorical"]
 
 
-class _OverCategories(Discrete):
+class _OverCategories(Discrete, abstract=True):
     probs: Any  # an array or None
     logits: Any  # an array or None
     arg_constraints: ClassVar = {
@@ -79,7 +79,7 @@ class Categorical(_OverCategories):
     def support(self) -> Constraint:
         return constraints.integer_interval(0, self.num_categories - 1)
 
-    def _draw(self, key: jax.Array, shape: Shape) -> jax.Array:
+    def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
         poison = 0 * jnp.sum(self._probs(), axis=-1)
         return self._index(key, shape).astype(poison.dtype) + poison
 
@@ -147,7 +147,7 @@ class OneHotCategorical(_OverCategories):
     def event_shape(self) -> Shape:
         return (self.num_categories,)
 
-    def _draw(self, key: jax.Array, shape: Shape) -> jax.Array:
+    def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
         probs = self._probs()
         one_hot = jax.nn.one_hot(self._index(key, shape), probs.shape[-1], dtype=probs.dtype)
         return one_hot + 0 * jnp.sum(probs, axis=-1, keepdims=True)

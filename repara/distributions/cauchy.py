@@ -9,7 +9,8 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
-from repara.distributions.location_scale import LocationScale, _on_unit_interval
+from repara.distributions.location_scale import LocationScale
+from repara.distributions.unit_interval import on_unit_interval
 
 __all__ = ["Cauchy", "HalfCauchy", "WrappedCauchy"]
 
@@ -118,7 +119,7 @@ class HalfCauchy(Distribution):
             above = _cotangent(0.5 * (1 - jnp.where(low, 0.5, u)))
             return self.scale * jnp.where(low, below, above)
 
-        return _on_unit_interval(quantile, u)
+        return on_unit_interval(quantile, u)
 
     def _entropy(self) -> jax.Array:
         return math.log(2 * math.pi) + jnp.log(self.scale)
@@ -195,7 +196,7 @@ class WrappedCauchy(Distribution):
         return self._inverse(self.loc + jnp.clip(x - self.loc, -math.pi, math.pi))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(self._transform, u)
+        return on_unit_interval(self._transform, u)
 
     def _entropy(self) -> jax.Array:
         r = self.concentration

@@ -1,10 +1,16 @@
-"""What parameters and values may be: named predicates, checked eagerly and under `jit` alike."""
+"""Constraints on parameters and values: named predicates.
+
+Those without matrix factorization apply to NumPy arrays too, where they cost no dispatch to the
+device; concrete parameters are checked that way.
+"""
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 __all__ = [
@@ -58,9 +64,21 @@ class Constraint:
         return self.name
 
 
+def _numpy_of(x: Any) -> Any:
+    """NumPy for a NumPy array, otherwise jax.numpy."""
+    return np if isinstance(x, np.ndarray) else jnp
+
+
+def _is_nan(x: jax.Array) -> jax.Array:
+    return _numpy_of(x).isnan(x)
+
+
+def _is_lower_triangular(x: jax.Array) -> jax.Array:
+    return (x == _numpy_of(x).tril(x)).all(axis=(-2, -1))
+
+
 def _is_lower_cholesky(x: jax.Array) -> jax.Array:
-    lower = jnp.all(x == jnp.tril(x), axis=(-2, -1))
-    return lower & jnp.all(jnp.diagonal(x, axis1=-2, axis2=-1) > 0, axis=-1)
+    return _is_lower_triangular(x) & (_numpy_of(x).diagonal(x, 0, -2, -1) > 0).all(axis=-1)
 
 
 def _is_positive_definite(x: jax.Array) -> jax.Array:
@@ -74,23 +92,22 @@ def _is_positive_definite(x: jax.Array) -> jax.Array:
 def _is_simplex(x: jax.Array) -> jax.Array:
     # The rounding of a sum of n terms, each of which was rounded when it was normalized.
     tolerance = 8 * x.shape[-1] * jnp.finfo(x.dtype).eps
-    return jnp.all(x >= 0, axis=-1) & (jnp.abs(jnp.sum(x, axis=-1) - 1) <= tolerance)
+    return (x >= 0).all(axis=-1) & (abs(x.sum(axis=-1) - 1) <= tolerance)
 
 
 def _is_one_hot(x: jax.Array) -> jax.Array:
-    return jnp.all((x == 0) | (x == 1), axis=-1) & (jnp.sum(x, axis=-1) == 1)
+    return ((x == 0) | (x == 1)).all(axis=-1) & (x.sum(axis=-1) == 1)
 
 
 def _is_unit_vector(x: jax.Array) -> jax.Array:
     # The rounding of a sum of n squares and of the division by its root.
     tolerance = 8 * x.shape[-1] * jnp.finfo(x.dtype).eps
-    return jnp.abs(jnp.sum(x * x, axis=-1) - 1) <= tolerance
+    return abs((x * x).sum(axis=-1) - 1) <= tolerance
 
 
 def _is_correlation_cholesky(x: jax.Array) -> jax.Array:
-    lower = jnp.all(x == jnp.tril(x), axis=(-2, -1))
-    upward = jnp.all(jnp.diagonal(x, axis1=-2, axis2=-1) >= 0, axis=-1)
-    return lower & upward & jnp.all(_is_unit_vector(x), axis=-1)
+    upward = (_numpy_of(x).diagonal(x, 0, -2, -1) >= 0).all(axis=-1)
+    return _is_lower_triangular(x) & upward & _is_unit_vector(x).all(axis=-1)
 
 
 def greater_than(bound: float) -> Constraint:
@@ -125,7 +142,7 @@ def integer_interval(low: int, high: int) -> Constraint:
     """
     return Constraint(
         f"an integer from {low} to {high}",
-        lambda x: (x >= low) & (x <= high) & (x == jnp.round(x)),
+        lambda x: (x >= low) & (x <= high) & (x == x.round()),
     )
 
 
@@ -142,7 +159,7 @@ def at_least(low: ArrayLike) -> Constraint:
       >>> [bool(b) for b in at_least(2.0).check(jnp.array([1.0, 2.0]))]
       [False, True]
     """
-    return Constraint("not below its lower end", lambda x: x >= _like(low, x))
+    return Constraint("not below its lower end", lambda x: x >= like(low, x))
 
 
 def interval(low: ArrayLike, high: ArrayLike) -> Constraint:
@@ -160,20 +177,32 @@ def interval(low: ArrayLike, high: ArrayLike) -> Constraint:
       [False, True, False]
     """
     return Constraint(
-        "in the interval of its support", lambda x: (x >= _like(low, x)) & (x <= _like(high, x))
+        "in the interval of its support", lambda x: (x >= like(low, x)) & (x <= like(high, x))
     )
 
 
-def _like(bound: ArrayLike, x: jax.Array) -> jax.Array:
-    """The bound with the dtype of x, and leading dimensions of length one up to its rank."""
+def like(bound: ArrayLike, x: jax.Array) -> jax.Array:
+    """Returns a bound with the dtype and the rank of x.
+
+    Args:
+      bound: a number, or an array that broadcasts with the trailing dimensions of x.
+      x: an array.
+
+    Returns:
+      The bound, with leading dimensions of length one.
+
+    Example:
+      >>> like(2.0, jnp.zeros((3, 4))).shape
+      (1, 1)
+    """
     value = jnp.asarray(bound).astype(x.dtype)
     return value.reshape((1,) * (x.ndim - value.ndim) + value.shape)
 
 
 simplex = Constraint("nonnegative with sum 1", _is_simplex, 1)
 one_hot = Constraint("one-hot", _is_one_hot, 1)
-nonnegative_integer = Constraint("a nonnegative integer", lambda x: (x >= 0) & (x == jnp.round(x)))
-real = Constraint("a real number", lambda x: ~jnp.isnan(x))
+nonnegative_integer = Constraint("a nonnegative integer", lambda x: (x >= 0) & (x == x.round()))
+real = Constraint("a real number", lambda x: ~_is_nan(x))
 positive = Constraint("positive", lambda x: x > 0)
 nonnegative = Constraint("nonnegative", lambda x: x >= 0)
 unit_interval = Constraint("in the interval [0, 1]", lambda x: (x >= 0) & (x <= 1))
@@ -182,13 +211,11 @@ success_probability = Constraint("in the interval (0, 1]", lambda x: (x > 0) & (
 signed_fraction = Constraint("in the interval [-1, 1]", lambda x: (x >= -1) & (x <= 1))
 stability = Constraint("in the interval (0, 2]", lambda x: (x > 0) & (x <= 2))
 boolean = Constraint("0 or 1", lambda x: (x == 0) | (x == 1))
-positive_vector = Constraint("a vector of positive numbers", lambda x: jnp.all(x > 0, axis=-1), 1)
-real_vector = Constraint("a vector of real numbers", lambda x: ~jnp.any(jnp.isnan(x), axis=-1), 1)
+positive_vector = Constraint("a vector of positive numbers", lambda x: (x > 0).all(axis=-1), 1)
+real_vector = Constraint("a vector of real numbers", lambda x: ~_is_nan(x).any(axis=-1), 1)
 lower_cholesky = Constraint("lower triangular with a positive diagonal", _is_lower_cholesky, 2)
 positive_definite = Constraint("symmetric and positive definite", _is_positive_definite, 2)
-real_matrix = Constraint(
-    "a matrix of real numbers", lambda x: ~jnp.any(jnp.isnan(x), axis=(-2, -1)), 2
-)
+real_matrix = Constraint("a matrix of real numbers", lambda x: ~_is_nan(x).any(axis=(-2, -1)), 2)
 unit_vector = Constraint("a vector of length 1", _is_unit_vector, 1)
 correlation_cholesky = Constraint(
     "lower triangular with rows of length 1 and a nonnegative diagonal", _is_correlation_cholesky, 2

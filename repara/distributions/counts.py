@@ -92,13 +92,13 @@ class Binomial(Discrete):
         n = self.total_count
         return Constraint(
             "an integer from 0 to total_count",
-            lambda x: (x >= 0) & (x <= constraints._like(n, x)) & (x == jnp.round(x)),
+            lambda x: (x >= 0) & (x <= constraints.like(n, x)) & (x == jnp.round(x)),
         )
 
     def _probs(self) -> jax.Array:
         return _chances(self.probs, self.logits)[0]
 
-    def _draw(self, key: jax.Array, shape: Shape) -> jax.Array:
+    def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
         n, p = jnp.broadcast_arrays(self.total_count, self._probs())
         bad = jnp.isnan(n + p)
         n, p = jnp.where(bad, 1, n), jnp.where(bad, 0.5, p)
@@ -188,7 +188,7 @@ class Poisson(Discrete):
     def __init__(self, rate: ArrayLike) -> None:
         super().__init__(rate=rate)
 
-    def _draw(self, key: jax.Array, shape: Shape) -> jax.Array:
+    def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
         bad = jnp.isnan(self.rate)
         rate = jnp.broadcast_to(jnp.where(bad, 1, self.rate), shape)
         draw = jax.random.poisson(key, rate, shape).astype(rate.dtype)
@@ -254,7 +254,7 @@ class Geometric(Discrete):
     def _log_failure(self) -> jax.Array:
         return _logs(self.probs, self.logits)[1]
 
-    def _draw(self, key: jax.Array, shape: Shape) -> jax.Array:
+    def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
         rate = self._log_failure()
         # log(0) = -inf at p = 1 gives 0.
         return jnp.floor(jnp.log(open_uniform(key, shape, rate.dtype)) / rate)
@@ -326,7 +326,7 @@ class NegativeBinomial(Discrete):
     def _odds(self) -> jax.Array:
         return jnp.exp(self.logits) if self.probs is None else self.probs / (1 - self.probs)
 
-    def _draw(self, key: jax.Array, shape: Shape) -> jax.Array:
+    def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
         # A Poisson variable whose rate is a gamma variable.
         gamma_key, poisson_key = jax.random.split(key)
         odds = self._odds()

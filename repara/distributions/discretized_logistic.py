@@ -1,21 +1,21 @@
 """The logistic distribution rounded to integers, a likelihood for 8-bit images."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.base import Distribution, Shape, _as_shape
+from repara.distributions.base import Shape
 from repara.distributions.constraints import Constraint
-from repara.noise import check_key, open_uniform
+from repara.distributions.discrete import Discrete
+from repara.noise import open_uniform
 
 __all__ = ["DiscretizedLogistic"]
 
 
-class DiscretizedLogistic(Distribution):
+class DiscretizedLogistic(Discrete):
     """A logistic variable rounded to the integers 0, ..., num_values - 1.
 
         q(k) = sigmoid((k + 1/2 - loc) / scale) - sigmoid((k - 1/2 - loc) / scale)
@@ -46,7 +46,6 @@ class DiscretizedLogistic(Distribution):
     num_values: int
     arg_constraints: ClassVar = {"loc": constraints.real, "scale": constraints.positive}
     _static: ClassVar = ("num_values",)
-    has_rsample = False
 
     def __init__(self, loc: ArrayLike, scale: ArrayLike, num_values: int = 256) -> None:
         if num_values < 2:
@@ -60,30 +59,10 @@ class DiscretizedLogistic(Distribution):
     def support(self) -> Constraint:
         return constraints.integer_interval(0, self.num_values - 1)
 
-    def sample(self, key: jax.Array, shape: Sequence[int] = (), **unsupported: Any) -> jax.Array:
-        """Draws integers, as numbers of the distribution's dtype.
-
-        Args:
-          key: a typed key; consumed.
-          shape: the sample shape.
-          **unsupported: a noise source has no meaning here and raises.
-
-        Returns:
-          Integers from 0 to `num_values` - 1, `shape + batch_shape`.
-
-        Raises:
-          TypeError: `key` is not a typed key, or a noise source is given.
-        """
-        if unsupported:
-            given = ", ".join(unsupported)
-            raise TypeError(f"DiscretizedLogistic.sample takes no {given}: it is discrete")
-        check_key(key)
-        full: Shape = _as_shape(shape) + self.batch_shape
-        q = self._ready(len(full))
-        u = open_uniform(key, full, q.scale.dtype)
-        z = jnp.round(q.loc + q.scale * (jnp.log(u) - jnp.log1p(-u)))
-        draw = jnp.clip(z, 0, self.num_values - 1)
-        return jax.lax.stop_gradient(draw.astype(self.dtype))
+    def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
+        u = open_uniform(key, shape, self.scale.dtype)
+        z = jnp.round(self.loc + self.scale * (jnp.log(u) - jnp.log1p(-u)))
+        return jnp.clip(z, 0, self.num_values - 1)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         # sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b)) does not cancel.

@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
-from repara.distributions.location_scale import _on_unit_interval
+from repara.distributions.unit_interval import on_unit_interval
 
 __all__ = ["Exponential", "Gompertz", "Rayleigh", "Weibull"]
 
@@ -59,7 +59,7 @@ class Exponential(Distribution):
         return -jnp.expm1(-self.rate * jnp.maximum(x, 0))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: -jnp.log1p(-u) / self.rate, u)
+        return on_unit_interval(lambda u: -jnp.log1p(-u) / self.rate, u)
 
     def _sf(self, x: jax.Array) -> jax.Array:
         return self._inverse(jnp.maximum(x, 0))
@@ -134,7 +134,7 @@ class Weibull(Distribution):
         return jnp.where(positive, -jnp.expm1(-self._power(jnp.where(positive, x, 1))), 0 * x)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._of_exponential(-jnp.log1p(-u)), u)
+        return on_unit_interval(lambda u: self._of_exponential(-jnp.log1p(-u)), u)
 
     def _entropy(self) -> jax.Array:
         k = self.concentration
@@ -198,7 +198,7 @@ class Rayleigh(Distribution):
         return -jnp.expm1(-0.5 * (jnp.maximum(x, 0) / self.scale) ** 2)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self.scale * jnp.sqrt(-2 * jnp.log1p(-u)), u)
+        return on_unit_interval(lambda u: self.scale * jnp.sqrt(-2 * jnp.log1p(-u)), u)
 
     def _entropy(self) -> jax.Array:
         return 1 + 0.5 * _EULER - 0.5 * math.log(2) + jnp.log(self.scale)
@@ -263,7 +263,7 @@ class Gompertz(Distribution):
         def quantile(u: jax.Array) -> jax.Array:
             return jnp.log1p(-jnp.log1p(-u) / self.concentration) / self.rate
 
-        return _on_unit_interval(quantile, u)
+        return on_unit_interval(quantile, u)
 
     def _mode(self) -> jax.Array:
         # The logarithm of the density is t - a exp(t) up to a constant, t = rate x.

@@ -11,7 +11,8 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
-from repara.distributions.location_scale import LocationScale, _on_unit_interval
+from repara.distributions.location_scale import LocationScale
+from repara.distributions.unit_interval import on_unit_interval
 from repara.special.elementary import expm1_over, log1p_over
 from repara.special.polynomial import horner
 
@@ -118,7 +119,7 @@ class Frechet(Distribution):
         return jnp.where(above | jnp.isnan(inside), inside, 0)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(self._transform, u)
+        return on_unit_interval(self._transform, u)
 
     def _entropy(self) -> jax.Array:
         a = self.concentration
@@ -244,7 +245,7 @@ class GeneralizedExtremeValue(Distribution):
         return jnp.where(valid | jnp.isnan(inside), inside, beyond)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(self._transform, u)
+        return on_unit_interval(self._transform, u)
 
     def _entropy(self) -> jax.Array:
         return jnp.log(self.scale) + _EULER * self.concentration + _EULER + 1
@@ -280,7 +281,7 @@ def _reached(
     """Values with 1 + concentration y > 0, y = (x - loc) / scale, and y >= lower where given."""
 
     def check(x: jax.Array) -> jax.Array:
-        m, s, c = (constraints._like(v, x) for v in (loc, scale, concentration))
+        m, s, c = (constraints.like(v, x) for v in (loc, scale, concentration))
         y = (x - m) / s
         reached = 1 + c * y > 0
         return reached if lower is None else reached & (y >= lower)

@@ -407,7 +407,7 @@ class Chi2(Distribution):
         super().__init__(df=df)
 
     def _gamma(self) -> Gamma:
-        return Gamma._unflatten((), (0.5 * self.df, jnp.full_like(self.df, 0.5)))
+        return Gamma._without_checks(concentration=0.5 * self.df, rate=jnp.full_like(self.df, 0.5))
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         return self._gamma()._transform(eps)

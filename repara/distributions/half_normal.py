@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
-from repara.distributions.location_scale import _on_unit_interval
+from repara.distributions.unit_interval import on_unit_interval
 
 __all__ = ["FoldedNormal", "HalfNormal"]
 
@@ -61,7 +61,7 @@ class HalfNormal(Distribution):
         return erf(jnp.maximum(x, 0) / self.scale * math.sqrt(0.5))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self.scale * (math.sqrt(2) * erfinv(u)), u)
+        return on_unit_interval(lambda u: self.scale * (math.sqrt(2) * erfinv(u)), u)
 
     def _entropy(self) -> jax.Array:
         return 0.5 + _HALF_LOG_2PI - math.log(2) + jnp.log(self.scale)

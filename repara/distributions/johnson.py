@@ -16,7 +16,7 @@ __all__ = ["JohnsonSU", "SinhArcsinh"]
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
-class _FourParameters(OfNormal):
+class _FourParameters(OfNormal, abstract=True):
     """What the two families share: four parameters, a real line, an increasing transform."""
 
     loc: jax.Array

@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
-from repara.distributions.location_scale import _on_unit_interval
+from repara.distributions.unit_interval import on_unit_interval
 from repara.special.elementary import log1mexp
 
 __all__ = ["Kumaraswamy"]
@@ -92,7 +92,7 @@ class Kumaraswamy(Distribution):
         return jnp.where(positive | jnp.isnan(inside), inside, 0)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._of_exponential(-jnp.log1p(-u)), u)
+        return on_unit_interval(lambda u: self._of_exponential(-jnp.log1p(-u)), u)
 
     def _moment(self, n: int) -> jax.Array:
         a, b = self.concentration1, self.concentration0

@@ -9,7 +9,8 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
-from repara.distributions.location_scale import LocationScale, _on_unit_interval
+from repara.distributions.location_scale import LocationScale
+from repara.distributions.unit_interval import on_unit_interval
 
 __all__ = ["AsymmetricLaplace", "Laplace"]
 
@@ -118,7 +119,7 @@ class AsymmetricLaplace(Distribution):
         return self._inverse(x)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(self._transform, u)
+        return on_unit_interval(self._transform, u)
 
     def _entropy(self) -> jax.Array:
         left, right = self._sides()

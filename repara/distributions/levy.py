@@ -11,7 +11,8 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
-from repara.distributions.location_scale import LocationScale, _on_unit_interval
+from repara.distributions.location_scale import LocationScale
+from repara.distributions.unit_interval import on_unit_interval
 
 __all__ = ["Levy", "Moyal"]
 
@@ -76,7 +77,7 @@ class Levy(Distribution):
         return jnp.where(above | jnp.isnan(inside), inside, 0)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(self._transform, u)
+        return on_unit_interval(self._transform, u)
 
     def _entropy(self) -> jax.Array:
         return 0.5 * (1 + 3 * _EULER + math.log(16 * math.pi)) + jnp.log(self.scale)

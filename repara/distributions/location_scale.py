@@ -1,6 +1,5 @@
 """What families of one location and one scale share: a standard member, shifted and stretched."""
 
-from collections.abc import Callable
 from typing import ClassVar
 
 import jax
@@ -9,11 +8,12 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
+from repara.distributions.unit_interval import on_unit_interval
 
 __all__ = ["LocationScale"]
 
 
-class LocationScale(Distribution):
+class LocationScale(Distribution, abstract=True):
     """The base of families z = loc + scale * s, s a standard variable with uniform noise.
 
         z = loc + scale * F^-1(u),   u ~ U(0, 1)
@@ -70,7 +70,7 @@ class LocationScale(Distribution):
         return self._standard_cdf(self._standardized(x))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(self._transform, u)
+        return on_unit_interval(self._transform, u)
 
     def _sf(self, x: jax.Array) -> jax.Array:
         if self._symmetric:
@@ -99,8 +99,3 @@ class LocationScale(Distribution):
 
     def _mode(self) -> jax.Array:
         return self.loc + self.scale * self._standard_mode
-
-
-def _on_unit_interval(quantile: Callable[[jax.Array], jax.Array], u: jax.Array) -> jax.Array:
-    """quantile(u) for u in [0, 1], NaN elsewhere."""
-    return jnp.where((u >= 0) & (u <= 1), quantile(jnp.clip(u, 0, 1)), jnp.nan)

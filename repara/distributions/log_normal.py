@@ -9,9 +9,9 @@ from jax.scipy.special import ndtr, ndtri
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.location_scale import _on_unit_interval
 from repara.distributions.logistic import _logit
 from repara.distributions.of_normal import OfNormal
+from repara.distributions.unit_interval import on_unit_interval
 from repara.special.elementary import sigmoid, softplus
 
 __all__ = ["LogNormal", "LogitNormal"]
@@ -134,4 +134,4 @@ class LogitNormal(OfNormal):
         return ndtr(self._inverse(jnp.clip(x, 0, 1)))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._transform(ndtri(u)), u)
+        return on_unit_interval(lambda u: self._transform(ndtri(u)), u)

@@ -10,7 +10,8 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.bernoulli import _init_probs_or_logits
-from repara.distributions.location_scale import LocationScale, _on_unit_interval
+from repara.distributions.location_scale import LocationScale
+from repara.distributions.unit_interval import on_unit_interval
 from repara.special.elementary import sigmoid, softplus
 
 __all__ = ["LogLogistic", "Logistic", "RelaxedBernoulli"]
@@ -101,7 +102,7 @@ class LogLogistic(Distribution):
         return jnp.where(positive, self._inverse(jnp.where(positive, x, 1)), 0 * x)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(self._transform, u)
+        return on_unit_interval(self._transform, u)
 
     def _entropy(self) -> jax.Array:
         return 2 + jnp.log(self.scale) + self.loc
@@ -199,4 +200,4 @@ class RelaxedBernoulli(Distribution):
         return self._inverse(jnp.clip(x, 0, 1))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(self._transform, u)
+        return on_unit_interval(self._transform, u)

@@ -7,16 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import digamma, gammaln
 
-from repara.distributions.base import (
-    Distribution,
-    _as_float_arrays,
-    _at_least_32,
-    _check_value,
-    _poison,
-)
+from repara.distributions.base import Distribution
 from repara.distributions.constraints import positive_definite
 from repara.distributions.gamma import _score_of_log
 from repara.distributions.multivariate_normal import _solve
+from repara.distributions.parameters import (
+    as_float_arrays,
+    at_least_32_bits,
+    check_value,
+    nan_if_invalid,
+)
 from repara.special import log_gamma_from_normal
 from repara.special.stirling import log_factorial_excess
 
@@ -52,16 +52,16 @@ def _root_of(name: str, **given: object) -> dict[str, object]:
         raise TypeError(f"{name} takes exactly one of {root} and {matrix}, got {number}")
     if given[matrix] is None:
         return {key: value for key, value in given.items() if key != matrix}
-    arrays = _as_float_arrays(
+    arrays = as_float_arrays(
         name, {key: value for key, value in given.items() if key != root}  # type: ignore[misc]
     )  # fmt: skip
     symmetric = arrays.pop(matrix)
     if symmetric.ndim < 2 or symmetric.shape[-1] != symmetric.shape[-2]:
         raise ValueError(f"{name}: {matrix} must be square, got shape {symmetric.shape}")
-    _check_value(name, matrix, symmetric, positive_definite)
-    wide = symmetric.astype(_at_least_32(symmetric.dtype))
+    check_value(name, matrix, symmetric, positive_definite)
+    wide = symmetric.astype(at_least_32_bits(symmetric.dtype))
     # The factorization reads one triangle only: a traced asymmetric matrix must give NaN.
-    factor = jnp.linalg.cholesky(_poison(wide, positive_definite))
+    factor = jnp.linalg.cholesky(nan_if_invalid(wide, positive_definite))
     return {**arrays, root: factor.astype(symmetric.dtype)}
 
 

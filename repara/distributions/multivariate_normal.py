@@ -9,13 +9,12 @@ from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.base import (
-    Distribution,
-    Shape,
-    _as_float_arrays,
-    _at_least_32,
-    _check_value,
-    _poison,
+from repara.distributions.base import Distribution, Shape
+from repara.distributions.parameters import (
+    as_float_arrays,
+    at_least_32_bits,
+    check_value,
+    nan_if_invalid,
 )
 
 __all__ = ["MultivariateNormal"]
@@ -85,14 +84,14 @@ class MultivariateNormal(Distribution):
                 f"precision_matrix and scale_diag, got {', '.join(given) or 'none'}"
             )
         (name,) = given
-        arrays = _as_float_arrays("MultivariateNormal", {"loc": loc, **given})
+        arrays = as_float_arrays("MultivariateNormal", {"loc": loc, **given})
         self._check_shapes(arrays, name)
         root = arrays[name]
         if name in ("covariance_matrix", "precision_matrix"):
-            _check_value("MultivariateNormal", name, root, constraints.positive_definite)
-            wide = root.astype(_at_least_32(root.dtype))
+            check_value("MultivariateNormal", name, root, constraints.positive_definite)
+            wide = root.astype(at_least_32_bits(root.dtype))
             # The factorization reads one triangle only: a traced asymmetric matrix must give NaN.
-            wide = _poison(wide, constraints.positive_definite)
+            wide = nan_if_invalid(wide, constraints.positive_definite)
             factor = jnp.linalg.cholesky if name == "covariance_matrix" else _root_of_precision
             root, name = factor(wide).astype(root.dtype), "scale_tril"
         roots: dict[str, Any] = {"scale_tril": None, "scale_diag": None, name: root}

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtr
 
 from repara.distributions.base import Distribution
-from repara.distributions.location_scale import _on_unit_interval
+from repara.distributions.unit_interval import on_unit_interval
 from repara.special import ndtri
 from repara.special.elementwise import select_by_dtype
 
@@ -37,7 +37,7 @@ def at_any(
     return jax.lax.cond(jnp.all(inside), lambda: near, both)
 
 
-class OfNormal(Distribution):
+class OfNormal(Distribution, abstract=True):
     """A family on the line with z = transform(eps), increasing in eps ~ N(0, 1).
 
         F(x) = Phi(inverse(x)),   F^-1(u) = transform(Phi^-1(u))
@@ -66,7 +66,7 @@ class OfNormal(Distribution):
         return ndtr(-self._inverse(x))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._at_any(ndtri(u)), u)
+        return on_unit_interval(lambda u: self._at_any(ndtri(u)), u)
 
     def _isf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._at_any(-ndtri(u)), u)
+        return on_unit_interval(lambda u: self._at_any(-ndtri(u)), u)

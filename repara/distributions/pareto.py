@@ -10,7 +10,7 @@ from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
 from repara.distributions.extreme_value import _reached
-from repara.distributions.location_scale import _on_unit_interval
+from repara.distributions.unit_interval import on_unit_interval
 from repara.special.elementary import expm1_over, log1p_over
 
 __all__ = ["GeneralizedPareto", "Pareto"]
@@ -68,7 +68,7 @@ class Pareto(Distribution):
         return -jnp.expm1(-self._exponential_of(jnp.maximum(x, self.scale)))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._of_exponential(-jnp.log1p(-u)), u)
+        return on_unit_interval(lambda u: self._of_exponential(-jnp.log1p(-u)), u)
 
     def _entropy(self) -> jax.Array:
         return jnp.log(self.scale / self.alpha) + 1 + 1 / self.alpha
@@ -163,7 +163,7 @@ class GeneralizedPareto(Distribution):
         return jnp.where(valid | jnp.isnan(inside), inside, (x > self.loc).astype(x.dtype))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(lambda u: self._of_exponential(-jnp.log1p(-u)), u)
+        return on_unit_interval(lambda u: self._of_exponential(-jnp.log1p(-u)), u)
 
     def _entropy(self) -> jax.Array:
         return jnp.log(self.scale) + self.concentration + 1

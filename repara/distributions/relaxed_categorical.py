@@ -15,7 +15,7 @@ from repara.distributions.constraints import Constraint
 __all__ = ["ExpRelaxedOneHotCategorical", "RelaxedOneHotCategorical"]
 
 
-class _Relaxed(Distribution):
+class _Relaxed(Distribution, abstract=True):
     """What the two share: Gumbel noise, logits, a temperature."""
 
     temperature: jax.Array

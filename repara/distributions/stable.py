@@ -124,7 +124,7 @@ class Stable(Distribution):
         return self.loc + self.scale * _standard(u, v, self.stability, self.skew)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
-        raise self._missing("closed form of its log-density")
+        raise NotImplementedError("Stable has no closed form of its log-density")
 
     def _tangent(self) -> jax.Array:
         """tan(pi stability / 2) where the stability is above 1, 0 elsewhere."""

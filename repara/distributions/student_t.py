@@ -12,8 +12,8 @@ from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
 from repara.distributions.gamma import _log_half_step
-from repara.distributions.location_scale import _on_unit_interval
 from repara.distributions.of_normal import OfNormal
+from repara.distributions.unit_interval import on_unit_interval
 from repara.special import ndtri, normal_from_student_t, student_t_from_normal
 from repara.special.stirling import log_factorial_excess
 
@@ -186,7 +186,7 @@ class HalfStudentT(Distribution):
             score = math.sqrt(2) * erfinv(u)
             return self.loc + self.scale * student_t_from_normal(score, self.df)
 
-        return _on_unit_interval(quantile, u)
+        return on_unit_interval(quantile, u)
 
     def _isf(self, u: jax.Array) -> jax.Array:
         return self._transform(u)

@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
-from repara.distributions.location_scale import _on_unit_interval
+from repara.distributions.unit_interval import on_unit_interval
 
 __all__ = ["LogUniform", "Triangular", "Uniform"]
 
@@ -59,7 +59,7 @@ class Uniform(Distribution):
         return self._inverse(jnp.clip(x, self.low, self.high))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(self._transform, u)
+        return on_unit_interval(self._transform, u)
 
     def _entropy(self) -> jax.Array:
         return jnp.log(self.high - self.low)
@@ -145,7 +145,7 @@ class Triangular(Distribution):
         return self._inverse(jnp.clip(x, self.low, self.high))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(self._transform, u)
+        return on_unit_interval(self._transform, u)
 
     def _entropy(self) -> jax.Array:
         return 0.5 + jnp.log(0.5 * (self.high - self.low))
@@ -212,7 +212,7 @@ class LogUniform(Distribution):
         return self._inverse(jnp.clip(x, self.low, self.high))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(self._transform, u)
+        return on_unit_interval(self._transform, u)
 
     def _entropy(self) -> jax.Array:
         return 0.5 * (jnp.log(self.low) + jnp.log(self.high)) + jnp.log(self._log_width())

@@ -26,7 +26,7 @@ from repara.distributions.matrices import (
 __all__ = ["InverseWishart", "Wishart"]
 
 
-class _Bartlett(Distribution):
+class _Bartlett(Distribution, abstract=True):
     """What the two share: degrees of freedom, a root, the noise of Bartlett's factor."""
 
     df: jax.Array

@@ -62,8 +62,8 @@ def enumerate_exactly(function: Function, distribution_fn: DistributionFunction)
         base = without_independent(distribution)
         if not hasattr(base, "enumerate_support"):
             raise ValueError(
-                f"enumerate_exactly needs a finite support, that of {type(base).__name__} is not: "
-                "use score_function"
+                f"enumerate_exactly needs a finite support, {type(base).__name__} has an infinite "
+                "one: use score_function"
             )
         sample_key, _ = split_call_key(key)
         samples = draw(distribution, sample_key, num_samples)

@@ -13,7 +13,7 @@ from repara.distributions import Distribution
 from repara.noise import iid
 from repara.objectives import LogLikelihood
 
-__all__ = ["AnnealedEstimate", "Path", "Point", "Start", "backward", "forward", "make_path"]
+__all__ = ["AnnealedEstimate", "Path", "Point", "Start"]
 
 Start = Literal["prior", "posterior"]
 """The density at the start of the path."""

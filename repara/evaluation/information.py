@@ -127,6 +127,9 @@ def aggregate_information(
       Hoffman and Johnson (2016), "ELBO Surgery: Yet Another Way to Carve Up the Variational
       Evidence Lower Bound"
 
+      Chen et al. (2018), "Isolating Sources of Disentanglement in Variational Autoencoders",
+      section 3, who split the marginal term further, https://arxiv.org/abs/1802.04942
+
     Example:
       >>> import repara as rp
       >>> distinct = rp.Normal(100 * jnp.arange(8.0), 1.0)

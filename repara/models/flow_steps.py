@@ -10,9 +10,9 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from repara.distributions.bijectors import _OfVectors
+from repara.distributions.base import Shape
+from repara.distributions.pytree import pytree_dataclass
 from repara.models.splines import rational_quadratic, rational_quadratic_inverse
 from repara.special.elementary import softplus
 from repara.special.implicit import quantile
@@ -20,10 +20,14 @@ from repara.special.implicit import quantile
 __all__ = ["Autoregressive", "Coupling", "Layers", "Planar", "Reverse", "SplineCoupling"]
 
 
-class _OntoReals(_OfVectors):
-    """A map from R^D onto R^D."""
+class _FlowStep:
+    """A bijector from R^D onto R^D."""
 
+    event_ndims: ClassVar[int] = 1
     onto_reals: ClassVar[bool] = True
+
+    def forward_shape(self, shape: Shape) -> Shape:
+        return shape
 
 
 def _like(value: jax.Array, x: jax.Array) -> jax.Array:
@@ -31,8 +35,8 @@ def _like(value: jax.Array, x: jax.Array) -> jax.Array:
     return value.reshape((1,) * (x.ndim - value.ndim) + value.shape)
 
 
-@struct.dataclass
-class Reverse(_OntoReals):
+@pytree_dataclass
+class Reverse(_FlowStep):
     """The coordinates in reverse order, so that the next layer changes the other ones.
 
         y_i = x_(D + 1 - i)
@@ -59,8 +63,8 @@ class Reverse(_OntoReals):
 _UNIT = math.log(math.e - 1)
 
 
-@struct.dataclass
-class Planar(_OntoReals):
+@pytree_dataclass
+class Planar(_FlowStep):
     """The planar map.
 
         y = x + v tanh(w . x + b),   v = u + (m(w . u) - w . u) w / |w|^2
@@ -160,8 +164,8 @@ def _dense(layers: Layers, x: jax.Array) -> jax.Array:
 _GATE_BIAS = 2.0
 
 
-@struct.dataclass
-class Autoregressive(_OntoReals):
+@pytree_dataclass
+class Autoregressive(_FlowStep):
     """The inverse autoregressive step.
 
         y_i = s_i x_i + (1 - s_i) m_i,   s = sigmoid(2 + g),   (m, g) = net(x)
@@ -233,8 +237,8 @@ def _join(first: jax.Array, second: jax.Array) -> jax.Array:
 _MAX_LOG_SCALE = 2.0
 
 
-@struct.dataclass
-class Coupling(_OntoReals):
+@pytree_dataclass
+class Coupling(_FlowStep):
     """The affine coupling: a network of half of the coordinates scales and shifts the others.
 
         y_a = x_a,   y_b = exp(s) x_b + m,   (m, r) = net(x_a),   s = 2 tanh(r / 2)
@@ -273,8 +277,8 @@ class Coupling(_OntoReals):
         return jnp.sum(self._parameters(_split(x)[0])[1], axis=-1)
 
 
-@struct.dataclass
-class SplineCoupling(_OntoReals):
+@pytree_dataclass
+class SplineCoupling(_FlowStep):
     """The coupling with monotone rational-quadratic splines.
 
         y_a = x_a,   y_b = spline(x_b; net(x_a)) on [-B, B], the identity outside

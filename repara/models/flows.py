@@ -59,7 +59,7 @@ class PlanarFlow(nn.Module):
             w = _affine(self, f"w_{i}", h, d, nn.initializers.lecun_normal(), _unit_length(d))
             b = _affine(self, f"b_{i}", h, 1, nn.initializers.lecun_normal())
             layers.append(Planar(u, w, b[..., 0]))
-        return _chain(layers)
+        return Chain(tuple(layers))
 
 
 def _unit_length(d: int) -> Callable[..., jax.Array]:
@@ -145,17 +145,12 @@ class AutoregressiveFlow(nn.Module):
         )
 
 
-def _chain(bijectors: list[Any]) -> Chain:
-    make: Any = Chain  # a dataclass by a decorator that a type checker does not see through
-    return make(tuple(bijectors))
-
-
 def _with_reversals(steps: Any) -> Chain:
     """Returns the composition of the steps, each followed by a reversal of the coordinates."""
     chain: list[Any] = []
     for step in steps:
         chain += [step, Reverse()]
-    return _chain(chain)
+    return Chain(tuple(chain))
 
 
 class CouplingFlow(nn.Module):

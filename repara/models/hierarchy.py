@@ -1,19 +1,17 @@
 """Two stochastic layers: joint distributions of a vector and a second one that depends on it."""
 
-import copy
-from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax import struct
-from jax.typing import DTypeLike
 
 from repara.distributions import Distribution, Independent, Normal, Transformed
 from repara.distributions.base import Shape
 from repara.distributions.bijectors import Invert
 from repara.distributions.constraints import Constraint
+from repara.distributions.pytree import pytree_dataclass, static_field
 from repara.models.centers import center
 from repara.models.flows import AutoregressiveFlow
 from repara.models.networks import Activation, hidden_layers
@@ -22,7 +20,7 @@ from repara.models.vae import PosteriorHead
 __all__ = ["Conditional", "Hierarchical", "TwoLayerHead"]
 
 
-@struct.dataclass
+@pytree_dataclass
 class Conditional:
     """A conditional distribution, given by a network; a pytree whose leaves are its parameters.
 
@@ -40,7 +38,7 @@ class Conditional:
     """
 
     variables: Any
-    network: nn.Module = struct.field(pytree_node=False)
+    network: nn.Module = static_field()
 
     def __call__(self, value: jax.Array) -> Distribution:
         """Maps values [..., D] to a distribution of batch shape [...]."""
@@ -98,10 +96,8 @@ class Hierarchical(Distribution):
     def support(self) -> Constraint:
         return Constraint("a real vector", lambda z: ~jnp.any(jnp.isnan(z), axis=-1), 1)
 
-    def _ready(self, rank: int, dtype: DTypeLike | None = None) -> Self:
-        ready = copy.copy(self)
-        ready._set("first", self.first._ready(rank, dtype))
-        return ready
+    def _child_ranks(self) -> Mapping[str, int]:
+        return {"first": 0}
 
     def _parts(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Returns the values of the first and of the second vector."""
@@ -176,12 +172,7 @@ class _NormalNetwork(nn.Module):
             return q
         flow = AutoregressiveFlow(self.latent_dim, self.flow_layers, self.flow_hidden_sizes)
         # Inverted, so that the density needs one pass; sampling needs one pass per coordinate.
-        return Transformed(q, _invert(flow(h)))
-
-
-def _invert(bijector: Any) -> Any:
-    make: Any = Invert  # a dataclass by a decorator that a type checker does not see through
-    return make(bijector)
+        return Transformed(q, Invert(flow(h)))
 
 
 class TwoLayerHead(nn.Module):

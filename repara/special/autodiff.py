@@ -45,7 +45,7 @@ def zero_with_derivative(x: Array, derivative: Array) -> Array:
       Zeros of the broadcast shape.
 
     Example:
-      >>> float(jax.grad(lambda x: zero_with_derivative(x, 2 * x))(3.0))
+      >>> float(jax.grad(lambda x: zero_with_derivative(x, 2 * x))(jnp.float32(3.0)))
       6.0
     """
     return jnp.zeros(jnp.broadcast_shapes(x.shape, derivative.shape), x.dtype)

@@ -84,7 +84,8 @@ class Gradient(NamedTuple):
 
 # --- coordinates, which `repara.special.fits.beta` uses too ---
 
-# N, the rate of the gamma variate, is b + RATE_SHIFT (a - 1); Wise (1950) has 1/2.
+# N, the rate of the gamma variate, is b + RATE_SHIFT (a - 1). Wise (1950), whom
+# `repara.special.fits.beta` cites, has 1/2; with 0.3 N stays positive.
 RATE_SHIFT = 0.3
 # Shifts that make the second and third variable of the large regime nearly linear in the fit.
 RATIO_SHIFT = 0.1
@@ -106,10 +107,6 @@ def gamma_rate(low: Array, high: Array) -> Array:
 
     Returns:
       The rate, positive.
-
-    References:
-      Wise (1950), "The incomplete beta function as a contour integral and a quickly converging
-      series for its inverse", Biometrika 37.
 
     Example:
       >>> gamma_rate(1.0, 2.0)
@@ -183,7 +180,7 @@ def logit_beta_from_normal_by_fit(eps: Array, a: Array, b: Array) -> Array:
     Example:
       >>> half, one = jnp.float32(0.5), jnp.float32(1.0)
       >>> round(float(logit_beta_from_normal_by_fit(half, one, one)), 4)  # logit Phi(1/2)
-      0.8075
+      0.807
     """
     tail = _choose_tail(eps, a, b)
     guess = _first_guess(a, b, tail, log_ratio_from_normal(*_of_gamma(eps, a, b, unpack(tail))))
@@ -304,7 +301,7 @@ def _surface(a: Array, b: Array, tail: Tail, guess: Guess) -> Surface:
 
 @stage
 def _correction(a: Array, b: Array, tail: Tail, guess: Guess) -> Array:
-    """What is added to log m, or to log s - log(1 + k s)."""
+    """The fitted correction of log m, or of log s - log(1 + k s)."""
     return _surface(a, b, tail, guess).value
 
 
@@ -312,7 +309,7 @@ _correction_and_gradient = stage(_surface)
 
 
 class _Variate(NamedTuple):
-    """What y and its derivatives have in common."""
+    """The common part of y and its derivatives."""
 
     size: Array  # m = -log(1 - z) in the large regime, z in the small one
     log_size: Array  # its logarithm, less that of `inverse`

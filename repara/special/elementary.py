@@ -1,4 +1,4 @@
-"""Elementary functions that keep their digits, in derivatives too, where the usual ones do not."""
+"""Elementary functions whose values and derivatives lose no digits to cancellation."""
 
 import math
 from typing import NamedTuple
@@ -38,13 +38,13 @@ _LOG_SINH = [0.0] + [
 
 
 def expm1_minus(x: jax.Array) -> jax.Array:
-    """exp(x) - 1 - x, without cancellation near 0.
+    """Computes exp(x) - 1 - x, without cancellation near 0.
 
     Args:
       x: any real numbers.
 
     Returns:
-      The difference, of the shape and dtype of x; nonnegative, inf where exp(x) overflows.
+      The difference, of the shape and dtype of x; nonnegative, inf if exp(x) overflows.
 
     Example:
       >>> float(expm1_minus(jnp.float32(0.0)))
@@ -56,13 +56,13 @@ def expm1_minus(x: jax.Array) -> jax.Array:
 
 
 def expm1_over(x: jax.Array) -> jax.Array:
-    """expm1(x) / x, equal to 1 at x = 0.
+    """Computes expm1(x) / x, which is 1 at x = 0.
 
     Args:
       x: any real numbers.
 
     Returns:
-      The quotient, of the shape and dtype of x; positive, inf where exp(x) overflows.
+      The quotient, of the shape and dtype of x; positive, inf if exp(x) overflows.
 
     Example:
       >>> float(jax.grad(expm1_over)(0.0))
@@ -75,27 +75,27 @@ def expm1_over(x: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def log1p(x: jax.Array) -> jax.Array:
-    """log(1 + x) to a few units in the last place, in less time than XLA takes on a CPU.
+    """Computes log(1 + x), faster than `jnp.log1p` on a CPU.
 
         log(1 + x) = 2 atanh(s) = 2 s (1 + s^2/3 + s^4/5 + ...),   s = x / (2 + x)
 
-    for |x| < 1/4, the plain logarithm beyond. What corrects the rounding of 1 + x, as is often
-    done, will not do: compiled into two kernels with and without a fused multiplication, 1 + x can
-    be two numbers.
+    The series is for |x| < 1/4; otherwise it is the plain logarithm. The usual correction for the
+    rounding of 1 + x would be wrong here: compiled into two kernels, with and without a fused
+    multiplication, 1 + x can be two different numbers.
 
     Args:
-        x: numbers above -1.
+      x: numbers above -1.
 
     Returns:
-        The logarithm, of the shape and dtype of x.
+      The logarithm, of the shape and dtype of x, to a few units in the last place.
 
     Example:
-        >>> float(log1p(jnp.float32(1e-10))) == float(jnp.float32(1e-10))
-        True
+      >>> float(log1p(jnp.float32(1e-10))) == float(jnp.float32(1e-10))
+      True
     """
     near = jnp.abs(x) < 0.25
     small = jnp.where(near, x, 0)
-    # Cut where the next term is below a quarter of the rounding error: 7^-8 / 9 and 7^-18 / 19.
+    # The next term is below a quarter of the rounding error: 7^-8 / 9 and 7^-18 / 19.
     terms = 4 if jnp.finfo(x.dtype).bits <= 32 else 9
     s = small / (2 + small)
     return jnp.where(near, 2 * s * horner(ATANH_SERIES[:terms], s * s), jnp.log(1 + x))
@@ -110,7 +110,7 @@ def _log1p_jvp(
 
 
 def log1p_over(x: jax.Array) -> jax.Array:
-    """log1p(x) / x, equal to 1 at x = 0.
+    """Computes log1p(x) / x, which is 1 at x = 0.
 
     Args:
       x: numbers above -1.
@@ -130,14 +130,14 @@ def log1p_over(x: jax.Array) -> jax.Array:
 
 
 def log_sinh_over(x: jax.Array) -> jax.Array:
-    """log(sinh(x) / x), equal to 0 at x = 0.
+    """Computes log(sinh(x) / x), which is 0 at x = 0.
 
     Args:
       x: any real numbers.
 
     Returns:
-      The logarithm, of the shape and dtype of x; nonnegative, and near |x| - log(2 |x|) for large
-      |x|, where sinh itself would overflow.
+      The logarithm, of the shape and dtype of x; nonnegative, and close to |x| - log(2 |x|) for
+      large |x|, for which sinh itself would overflow.
 
     Example:
       >>> float(log_sinh_over(jnp.float32(0.0)))
@@ -159,7 +159,8 @@ def log1mexp(x: jax.Array) -> jax.Array:
       The logarithm, like x; -inf at 0.
 
     References:
-      Maechler (2012), "Accurately computing log(1 - exp(-|a|))".
+      Maechler (2012), "Accurately computing log(1 - exp(-|a|))",
+      https://cran.r-project.org/web/packages/Rmpfr/vignettes/log1mexp-note.pdf
 
     Example:
       >>> round(float(log1mexp(jnp.float32(-1e-10))), 3)  # log(1e-10)
@@ -243,23 +244,24 @@ def _minus_log_complement_jvp(
 
 @jax.custom_jvp
 def softplus(x: jax.Array) -> jax.Array:
-    """log(1 + exp(x)), accurate to a few units in the last place and cheap.
+    """Computes log(1 + exp(x)), faster than `jax.nn.softplus`.
 
     The logarithm is the series 2 atanh(s) = 2 s (1 + s^2/3 + s^4/5 + ...) at
     s = exp(-|x|) / (2 + exp(-|x|)) <= 1/3: one exponential, one division and a short polynomial,
-    which vectorize where a general log1p does not.
+    which are vectorized, unlike a general log1p.
 
     Args:
       x: any real numbers.
 
     Returns:
-      The value, of the shape and dtype of x; positive until exp(x) underflows.
+      The value, of the shape and dtype of x, to a few units in the last place; positive until
+      exp(x) underflows.
 
     Example:
       >>> round(float(softplus(jnp.float32(0.0))), 6)
       0.693147
     """
-    # Cut where the next term is below a quarter of the rounding error: 9^-8 / 17 and 9^-17 / 35.
+    # The next term is below a quarter of the rounding error: 9^-8 / 17 and 9^-17 / 35.
     terms = 8 if jnp.finfo(x.dtype).bits <= 32 else 17
     u = jnp.exp(-jnp.abs(x))
     s = u / (2 + u)
@@ -277,12 +279,12 @@ def _softplus_jvp(
 
 @jax.custom_jvp
 def sigmoid(x: jax.Array) -> jax.Array:
-    """1 / (1 + exp(-x)), with derivatives that are right also where the value rounds to 1.
+    """Computes 1 / (1 + exp(-x)), with accurate derivatives also if the value rounds to 1.
 
         dsigmoid/dx = sigmoid(x) sigmoid(-x)
 
-    not sigmoid(x) (1 - sigmoid(x)), in which the second factor cancels: it is 0 in
-    float32 from x = 17 on.
+    In sigmoid(x) (1 - sigmoid(x)) the second factor would cancel: in float32 it is 0 from x = 17
+    on.
 
     Args:
       x: any real numbers.
@@ -308,7 +310,7 @@ def _sigmoid_jvp(
 
 @jax.custom_jvp
 def tanh(x: jax.Array) -> jax.Array:
-    """The hyperbolic tangent, with derivatives that are right also where it rounds to 1.
+    """Computes the hyperbolic tangent, with accurate derivatives also if it rounds to 1.
 
         dtanh/dx = 4 sigmoid(2 x) sigmoid(-2 x)
 

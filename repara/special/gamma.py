@@ -65,7 +65,7 @@ def gamma_from_normal(eps: ArrayLike, concentration: ArrayLike) -> Array:
 
     References:
       Temme (1992), "Asymptotic inversion of incomplete gamma functions", Math. Comp. 58, for large
-      concentrations, here with fitted coefficients
+      concentrations, here with fitted coefficients; DLMF 8.12, https://dlmf.nist.gov/8.12
 
     Example:
       >>> z = gamma_from_normal(jnp.array([-1.0, 0.0, 1.0]), 1.0)  # -log(1 - Phi(eps))

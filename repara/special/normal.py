@@ -324,7 +324,7 @@ def minus_mills_derivative(x: Array) -> Array:
       The values, like x.
 
     References:
-      Abramowitz and Stegun (1964), "Handbook of mathematical functions", 26.2.14
+      DLMF 7.9.1, https://dlmf.nist.gov/7.9.E1
 
     Example:
       >>> round(float(minus_mills_derivative(jnp.float32(100.0))) * 1e4, 3)  # about x^-2

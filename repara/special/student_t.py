@@ -51,7 +51,8 @@ def student_t_from_normal(eps: ArrayLike, df: ArrayLike) -> Array:
 
     References:
       Temme (1982), "The uniform asymptotic expansion of a class of integrals related to cumulative
-      distribution functions", SIAM J. Math. Anal. 13, for large df, here with fitted coefficients
+      distribution functions", SIAM J. Math. Anal. 13, for large df, here with fitted
+      coefficients; DLMF 8.18, https://dlmf.nist.gov/8.18
 
     Example:
       >>> z = student_t_from_normal(jnp.array([-1.0, 0.0, 1.0]), 1.0)  # tan(pi (Phi(eps) - 1/2))

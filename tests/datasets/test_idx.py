@@ -110,7 +110,7 @@ def test_other_content_than_the_checksums_say_is_refused(i, tmp_path, small_sets
     write_idx(tmp_path, arrays, compress=True)
     path = tmp_path / f"{STEMS[i]}.gz"
     fails("mnist", tmp_path, path, f"is {found}, expected {expected}", "'idx'")
-    # What the message says to do.
+    # The remedy that the message names.
     assert_is_four(load("idx", tmp_path), "idx", arrays)
 
 

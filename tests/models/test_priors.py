@@ -1,4 +1,4 @@
-"""Learnt priors and the hierarchy: densities, gradients, parameters."""
+"""Learned priors and the hierarchy: densities, gradients, parameters."""
 
 import jax
 import jax.numpy as jnp
@@ -63,7 +63,7 @@ def test_learned_priors_are_densities_and_learn():
         for path, leaf in jax.tree_util.tree_leaves_with_path(slopes):
             assert bool(jnp.all(jnp.isfinite(leaf))), path
             flat = "kernel_0" in str(path) or "kernel_1" in str(path) or "bias_0" in str(path)
-            # Under a last layer that begins at zero nothing moves yet.
+            # Layers before a last layer that is still zero have no gradient.
             assert bool(jnp.any(leaf != 0)) or flat, path
 
 
@@ -82,7 +82,7 @@ def test_vamp_prior_is_the_mixture_of_encoded_pseudo_inputs():
 def test_two_layers(flow_layers):
     head = TwoLayerHead(3, 2, (6, 5), flow_layers=flow_layers, flow_hidden_sizes=(4,))
     model, variables, x = _model(head=head)
-    # Away from the zeros at which the last layers of flows begin.
+    # Perturbed, since the last layers of flows start at zero.
     variables = jax.tree.map(lambda v: v + 0.1, variables)
 
     @compiled

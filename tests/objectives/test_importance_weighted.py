@@ -1,4 +1,4 @@
-"""IWAE and what is made of it: values against quadrature, gradients against one another."""
+"""IWAE and its combinations: values against quadrature, gradients against each other."""
 
 import functools
 
@@ -52,7 +52,7 @@ def test_expectation_is_that_of_the_formula(setting, x64):
     exact = np.sum(quadrature.WEIGHTS * formula(quadrature.log_weights(0.9, 0.8)))
     given = quadrature.expectation(name, params, **options)
     np.testing.assert_allclose(given, exact, rtol=1e-10)
-    # Below log p(x), the alphas of 0 and more included.
+    # A lower bound of log p(x), also Renyi's for alpha >= 0.
     assert given < float(model.log_evidence()[2])
 
 
@@ -76,10 +76,10 @@ def test_doubly_reparameterized_gradients_are_unbiased_and_stl_is_not(setting):
     assert np.max(np.abs(_gradients(setting, "stl") / plain - 1)) > 0.05
 
 
-def test_without_bias_where_the_bound_is_a_mean():
+def test_all_gradients_are_unbiased_if_the_bound_is_a_mean():
     plain = _gradients("elbo_monte_carlo", "plain")
     np.testing.assert_allclose(_gradients("elbo_monte_carlo", "stl"), plain, rtol=1e-10)
-    # The posterior's gradient of this setting is that of the ELBO, not of the value.
+    # With K = 1 the posterior's gradient is that of the ELBO, not of the value.
     for gradient in ("plain", "stl", "dreg"):
         np.testing.assert_allclose(_gradients("piwae", gradient), plain, rtol=1e-10)
         np.testing.assert_allclose(_gradients("miwae_two_outer", gradient), plain, rtol=1e-10)
@@ -116,7 +116,7 @@ def test_path_gradients_vanish_at_the_true_posterior(name, gradient):
 
 
 @pytest.mark.parametrize("name", list(_FORMS))
-def test_the_form_of_the_gradient_changes_neither_value_nor_model(name):
+def test_the_form_of_the_gradient_changes_neither_the_value_nor_the_models_gradient(name):
     q = model.wrong_posterior()
 
     def parameters_of_the_model(gradient):
@@ -146,7 +146,7 @@ def test_piwae_has_the_models_gradient_of_iwae_and_the_posteriors_of_miwae(gradi
     miwae = jax.grad(lambda q: call("miwae", q, p, **_FORMS["miwae"]))(q)
     for a, b in zip(jax.tree.leaves(of_q), jax.tree.leaves(miwae), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-    # And they are different gradients.
+    # The two gradients differ.
     other = jax.grad(lambda p: call("miwae", q, p, **_FORMS["miwae"]))(p)
     assert np.max(np.abs(np.subtract(other, iwae))) > 0.01
 
@@ -164,7 +164,7 @@ def test_a_weight_that_underflows_leaves_the_gradient_finite(name, gradient):
         assert np.all(leaf != 0)
 
 
-def test_ends_of_the_combined_bound():
+def test_the_combined_bound_at_both_ends_and_out_of_range():
     q = model.wrong_posterior()
     elbo = objectives.elbo_monte_carlo(
         jax.random.key(0), q, model.prior(), model.log_likelihood, num_samples=6

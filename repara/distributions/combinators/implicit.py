@@ -1,22 +1,18 @@
 """A distribution from a cdf and a log-density."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.base import (
-    Distribution,
-    Shape,
-    _as_float_arrays,
-    _check_value,
-)
+from repara.distributions.base import OUT_OF_RANGE_HINT, Distribution, Shape
 from repara.distributions.constraints import Constraint
-from repara.distributions.location_scale import _on_unit_interval
+from repara.distributions.parameters import as_float_arrays, check_value
+from repara.distributions.unit_interval import on_unit_interval
 from repara.special.elementary import sigmoid
 from repara.special.implicit import quantile
 
@@ -79,9 +75,9 @@ class ImplicitReparameterization(Distribution):
             raise ValueError(
                 f"ImplicitReparameterization: high must be greater than low, got {low} and {high}"
             )
-        arrays = _as_float_arrays("ImplicitReparameterization", parameters)
+        arrays = as_float_arrays("ImplicitReparameterization", parameters)
         for key, value in arrays.items():
-            _check_value("ImplicitReparameterization", key, value, constraints.real)
+            check_value("ImplicitReparameterization", key, value, constraints.real)
         self._set("parameters", arrays)
         # A function of z and the dictionary: what the search differentiates may close over nothing.
         self._set("_cdf_of", cdf)
@@ -106,15 +102,12 @@ class ImplicitReparameterization(Distribution):
         high = jnp.inf if self.high is None else self.high
         return constraints.interval(low, high)
 
-    def _ready(self, rank: int, dtype: DTypeLike | None = None) -> "ImplicitReparameterization":
-        ready = object.__new__(type(self))
-        ready.__dict__.update(self.__dict__)
-        lifted = {
-            k: v.astype(dtype or self.noise_dtype).reshape((1,) * (rank - v.ndim) + v.shape)
-            for k, v in self.parameters.items()
-        }
-        ready._set("parameters", lifted)
-        return ready
+    def _child_ranks(self) -> Mapping[str, int]:
+        return {"parameters": 0}
+
+    def _check_parameters(self) -> None:
+        for key, value in self.parameters.items():
+            check_value(type(self).__name__, key, value, constraints.real, hint=OUT_OF_RANGE_HINT)
 
     def _place(self, s: jax.Array) -> jax.Array:
         """From a coordinate on the real line to the support, with small steps near its ends."""
@@ -141,9 +134,7 @@ class ImplicitReparameterization(Distribution):
         return jnp.broadcast_shapes(*(v.shape for v in self.parameters.values()))
 
     def _place_static(self) -> Callable[[jax.Array], jax.Array]:
-        bare = object.__new__(type(self))
-        bare.__dict__.update(low=self.low, high=self.high)
-        return bare._place
+        return ImplicitReparameterization._without_checks(low=self.low, high=self.high)._place
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return self._cdf_of(z, **self.parameters)
@@ -156,7 +147,7 @@ class ImplicitReparameterization(Distribution):
         return self._cdf_of(jnp.clip(x, self.low, self.high), **self.parameters)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(self._transform, u)
+        return on_unit_interval(self._transform, u)
 
 
 class _Of:

@@ -2,14 +2,15 @@
 
 import copy
 import math
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax.typing import DTypeLike
 
 from repara.distributions.base import Distribution, Shape
 from repara.distributions.constraints import Constraint
+from repara.noise import Marginal
 
 __all__ = ["Independent"]
 
@@ -65,12 +66,15 @@ class Independent(Distribution):
         return self.base.batch_shape[self._split :] + self.base.noise_shape
 
     @property
-    def noise_marginal(self) -> Any:  # type: ignore[override]
+    def noise_marginal(self) -> Marginal:
         return self.base.noise_marginal
 
     @property
-    def has_rsample(self) -> bool:  # type: ignore[override]
+    def has_rsample(self) -> bool:
         return self.base.has_rsample
+
+    def _child_ranks(self) -> Mapping[str, int]:
+        return {"base": self.reinterpreted_batch_ndims}
 
     @property
     def support(self) -> Constraint:
@@ -81,13 +85,9 @@ class Independent(Distribution):
             inner.event_ndims + n,
         )
 
-    def sample(self, key: jax.Array, shape: Any = (), **kwargs: Any) -> jax.Array:
-        return self.base.sample(key, shape, **kwargs)
-
-    def _ready(self, rank: int, dtype: DTypeLike | None = None) -> Self:
-        ready = copy.copy(self)
-        ready._set("base", self.base._ready(rank + self.reinterpreted_batch_ndims, dtype))
-        return ready
+    def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
+        inner = self.base.batch_shape[self._split :]
+        return self.base._sample(key, (*shape, *inner))
 
     def _sum(self, x: jax.Array) -> jax.Array:
         return jnp.sum(x, axis=_last(self.reinterpreted_batch_ndims))

@@ -1,18 +1,16 @@
 """Mixtures, reparameterized in the weights too."""
 
-import copy
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax.typing import DTypeLike
 
 from repara.distributions.base import Distribution, Shape
 from repara.distributions.categorical import Categorical
 from repara.distributions.combinators.independent import Independent
 from repara.distributions.constraints import Constraint
-from repara.distributions.location_scale import _on_unit_interval
+from repara.distributions.unit_interval import on_unit_interval
 from repara.special.implicit import quantile
 
 __all__ = ["Mixture", "MixtureSameFamily"]
@@ -87,7 +85,7 @@ class MixtureSameFamily(Distribution):
         return self.components.event_shape
 
     @property
-    def has_rsample(self) -> bool:  # type: ignore[override]
+    def has_rsample(self) -> bool:
         return self.components.has_rsample
 
     @property
@@ -99,12 +97,8 @@ class MixtureSameFamily(Distribution):
             n,
         )
 
-    def _ready(self, rank: int, dtype: DTypeLike | None = None) -> Self:
-        ready = copy.copy(self)
-        dtype = dtype or self.noise_dtype
-        ready._set("mixture", self.mixture._ready(rank, dtype))
-        ready._set("components", self.components._ready(rank + 1, dtype))
-        return ready
+    def _child_ranks(self) -> Mapping[str, int]:
+        return {"mixture": 0, "components": 1}
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         log_weights = self.mixture._log_probs()
@@ -156,7 +150,7 @@ class MixtureSameFamily(Distribution):
     def _icdf(self, u: jax.Array) -> jax.Array:
         if self.event_shape:
             return super()._icdf(u)
-        return _on_unit_interval(self._transform, u)
+        return on_unit_interval(self._transform, u)
 
     def _weights(self) -> jax.Array:
         weights = self.mixture._probs()
@@ -185,7 +179,7 @@ class _SideBySide(Distribution):
         return (*jnp.broadcast_shapes(*(p.batch_shape for p in self.parts)), len(self.parts))
 
     @property
-    def has_rsample(self) -> bool:  # type: ignore[override]
+    def has_rsample(self) -> bool:
         return all(p.has_rsample for p in self.parts)
 
     @property
@@ -198,10 +192,8 @@ class _SideBySide(Distribution):
 
         return Constraint("in the support", check)
 
-    def _ready(self, rank: int, dtype: DTypeLike | None = None) -> Self:
-        ready = copy.copy(self)
-        ready._set("parts", tuple(p._ready(rank - 1, dtype) for p in self.parts))
-        return ready
+    def _child_ranks(self) -> Mapping[str, int]:
+        return {"parts": -1}
 
     def _each(self, values: Iterable[jax.Array]) -> jax.Array:
         return jnp.stack(jnp.broadcast_arrays(*values), axis=-1)
@@ -274,8 +266,8 @@ class Mixture(Distribution):
         _ = self.batch_shape
 
     def _as_batch(self) -> MixtureSameFamily:
-        side_by_side = _SideBySide._unflatten((), (self.components,))
-        return MixtureSameFamily._unflatten((), (self.mixture, side_by_side))
+        side_by_side = _SideBySide._without_checks(parts=self.components)
+        return MixtureSameFamily._without_checks(mixture=self.mixture, components=side_by_side)
 
     @property
     def batch_shape(self) -> Shape:
@@ -285,12 +277,8 @@ class Mixture(Distribution):
     def support(self) -> Constraint:
         return self._as_batch().support
 
-    def _ready(self, rank: int, dtype: DTypeLike | None = None) -> Self:
-        ready = copy.copy(self)
-        dtype = dtype or self.noise_dtype
-        ready._set("mixture", self.mixture._ready(rank, dtype))
-        ready._set("components", tuple(c._ready(rank, dtype) for c in self.components))
-        return ready
+    def _child_ranks(self) -> Mapping[str, int]:
+        return {"mixture": 0, "components": 0}
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         return self._as_batch()._transform(eps)

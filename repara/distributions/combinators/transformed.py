@@ -1,15 +1,15 @@
 """A distribution through a bijector."""
 
-import copy
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax.typing import DTypeLike
 
 from repara.distributions.base import Distribution, Shape
 from repara.distributions.bijectors import Bijector
 from repara.distributions.constraints import Constraint
+from repara.noise import Marginal
 
 __all__ = ["Transformed"]
 
@@ -61,11 +61,11 @@ class Transformed(Distribution):
         return self.base.noise_shape
 
     @property
-    def noise_marginal(self) -> Any:  # type: ignore[override]
+    def noise_marginal(self) -> Marginal:
         return self.base.noise_marginal
 
     @property
-    def has_rsample(self) -> bool:  # type: ignore[override]
+    def has_rsample(self) -> bool:
         return self.base.has_rsample
 
     @property
@@ -81,10 +81,8 @@ class Transformed(Distribution):
             len(self.event_shape),
         )
 
-    def _ready(self, rank: int, dtype: DTypeLike | None = None) -> Self:
-        ready = copy.copy(self)
-        ready._set("base", self.base._ready(rank, dtype))
-        return ready
+    def _child_ranks(self) -> Mapping[str, int]:
+        return {"base": 0}
 
     def _log_det(self, x: jax.Array) -> jax.Array:
         extra = len(self.base.event_shape) - self.bijector.event_ndims

@@ -1,15 +1,16 @@
 """A scalar distribution cut off at one or both ends."""
 
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
 from repara.distributions.constraints import Constraint
-from repara.distributions.location_scale import _on_unit_interval
+from repara.distributions.unit_interval import on_unit_interval
 
 __all__ = ["Truncated"]
 
@@ -81,10 +82,8 @@ class Truncated(Distribution):
         cut = constraints.interval(low, high)
         return Constraint(f"{inner.name} and cut off", lambda x: inner.check(x) & cut.check(x))
 
-    def _ready(self, rank: int, dtype: DTypeLike | None = None) -> Self:
-        ready = super()._ready(rank, dtype)
-        ready._set("base", self.base._ready(rank, dtype or self.noise_dtype))
-        return ready
+    def _child_ranks(self) -> Mapping[str, int]:
+        return {"base": 0}
 
     def _ends(self) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Whether the interval is above the median, and the probabilities beyond its two ends.
@@ -144,4 +143,4 @@ class Truncated(Distribution):
         return self._inverse(x)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return _on_unit_interval(self._transform, u)
+        return on_unit_interval(self._transform, u)

@@ -1,6 +1,6 @@
-"""Closed forms of KL from distributions of bounded or half-bounded support: Beta, Gamma and kin.
+"""Closed forms of KL from distributions of bounded or half-bounded support.
 
-Each needs of q no more than its entropy and the expectations of z, z^2, log z and log(1 - z).
+Each needs only the entropy of q and the expectations of z, z^2, log z and log(1 - z).
 """
 
 from typing import Any
@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import digamma, gammaln, xlogy
 
-from repara.distributions.beta import Beta, _log_beta
+from repara.distributions.beta import Beta, log_beta
 from repara.distributions.continuous_bernoulli import ContinuousBernoulli
-from repara.distributions.divergences.gamma import _shape_and_rate
-from repara.distributions.divergences.registry import _closed_form
-from repara.distributions.divergences.scalars import _EULER, _HALF_LOG_2PI, _log_cb, _within
+from repara.distributions.divergences.gamma import shape_and_rate
+from repara.distributions.divergences.registry import register_kl
+from repara.distributions.divergences.scalars import finite_if_covered, log_continuous_bernoulli
 from repara.distributions.exponential import Exponential, Weibull
 from repara.distributions.extreme_value import Gumbel
 from repara.distributions.gamma import Chi2, Gamma
@@ -22,6 +22,7 @@ from repara.distributions.kumaraswamy import Kumaraswamy
 from repara.distributions.normal import Normal
 from repara.distributions.pareto import Pareto
 from repara.distributions.uniform import Uniform
+from repara.special.constants import EULER_GAMMA, HALF_LOG_2PI
 from repara.special.elementary import log1mexp
 
 __all__: list[str] = []
@@ -29,20 +30,20 @@ __all__: list[str] = []
 
 def _cross_gamma(p: Any, mean: jax.Array, mean_log: jax.Array) -> jax.Array:
     """E[-log p(z)] for a gamma p, from E z and E log z."""
-    a, rate = _shape_and_rate(p)
+    a, rate = shape_and_rate(p)
     return rate * mean - (a - 1) * mean_log - a * jnp.log(rate) + gammaln(a)
 
 
 def _cross_beta(p: Beta, mean_log: jax.Array, mean_log_rest: jax.Array) -> jax.Array:
     """E[-log p(z)] for a beta p, from E log z and E log(1 - z)."""
     a, b = p.concentration1, p.concentration0
-    return _log_beta(a, b) - (a - 1) * mean_log - (b - 1) * mean_log_rest
+    return log_beta(a, b) - (a - 1) * mean_log - (b - 1) * mean_log_rest
 
 
 def _cross_normal(p: Normal, mean: jax.Array, variance: jax.Array) -> jax.Array:
     """E[-log p(z)] for a normal p."""
     square = (variance + (mean - p.loc) ** 2) / p.scale**2
-    return 0.5 * square + jnp.log(p.scale) + _HALF_LOG_2PI
+    return 0.5 * square + jnp.log(p.scale) + HALF_LOG_2PI
 
 
 def _mean_logs(q: Beta) -> tuple[jax.Array, jax.Array]:
@@ -52,52 +53,47 @@ def _mean_logs(q: Beta) -> tuple[jax.Array, jax.Array]:
     return digamma(a) - total, digamma(b) - total
 
 
-@_closed_form(Beta, Beta)
+@register_kl(Beta, Beta)
 def _beta_beta(q: Beta, p: Beta) -> jax.Array:
     return _cross_beta(p, *_mean_logs(q)) - _cross_beta(q, *_mean_logs(q))
 
 
-@_closed_form(Beta, ContinuousBernoulli)
+@register_kl(Beta, ContinuousBernoulli)
 def _beta_cb(q: Beta, p: ContinuousBernoulli) -> jax.Array:
-    return -q._entropy() - _log_cb(p, q._mean())
+    return -q._entropy() - log_continuous_bernoulli(p, q._mean())
 
 
-@_closed_form(Beta, Gamma)
-@_closed_form(Beta, Chi2)
-@_closed_form(Beta, Exponential)
+@register_kl(Beta, (Gamma, Chi2, Exponential))
 def _beta_gamma(q: Beta, p: Any) -> jax.Array:
     return _cross_gamma(p, q._mean(), _mean_logs(q)[0]) - q._entropy()
 
 
-@_closed_form(Beta, Normal)
+@register_kl(Beta, Normal)
 def _beta_normal(q: Beta, p: Normal) -> jax.Array:
     return _cross_normal(p, q._mean(), q._variance()) - q._entropy()
 
 
-@_closed_form(Beta, Uniform)
+@register_kl(Beta, Uniform)
 def _beta_uniform(q: Beta, p: Uniform) -> jax.Array:
     value = jnp.log(p.high - p.low) - q._entropy()
     covered = (p.low <= 0) & (p.high >= 1)
     return jnp.where(covered | jnp.isnan(value), value, jnp.inf)
 
 
-@_closed_form(Gamma, Gumbel)
-@_closed_form(Chi2, Gumbel)
+@register_kl((Gamma, Chi2), Gumbel)
 def _gamma_gumbel(q: Any, p: Gumbel) -> jax.Array:
     # E exp(-z / s) = (1 + 1 / (rate s))^-a.
-    a, rate = _shape_and_rate(q)
+    a, rate = shape_and_rate(q)
     tail = jnp.exp(p.loc / p.scale - a * jnp.log1p(1 / (rate * p.scale)))
     return (q._mean() - p.loc) / p.scale + tail + jnp.log(p.scale) - q._entropy()
 
 
-@_closed_form(Gamma, Normal)
-@_closed_form(Chi2, Normal)
+@register_kl((Gamma, Chi2), Normal)
 def _gamma_normal(q: Any, p: Normal) -> jax.Array:
     return _cross_normal(p, q._mean(), q._variance()) - q._entropy()
 
 
-@_closed_form(Pareto, Gamma)
-@_closed_form(Pareto, Chi2)
+@register_kl(Pareto, (Gamma, Chi2))
 def _pareto_gamma(q: Pareto, p: Any) -> jax.Array:
     # z = scale e^(e / alpha), e exponential.
     finite = ~(q.alpha <= 1)
@@ -109,35 +105,32 @@ def _pareto_gamma(q: Pareto, p: Any) -> jax.Array:
     return jnp.where(finite | jnp.isnan(value), value, jnp.inf)
 
 
-def _mean_log_of(low: jax.Array, high: jax.Array) -> jax.Array:
+def _mean_log_of_uniform(low: jax.Array, high: jax.Array) -> jax.Array:
     """E log z of a uniform z, 0 <= low < high."""
     return (xlogy(high, high) - xlogy(low, low)) / (high - low) - 1
 
 
-@_closed_form(Uniform, Gamma)
-@_closed_form(Uniform, Chi2)
+@register_kl(Uniform, (Gamma, Chi2))
 def _uniform_gamma(q: Uniform, p: Any) -> jax.Array:
     covered = q.low >= 0
     low = jnp.where(covered, q.low, 0.0)
-    mean_log = _mean_log_of(low, jnp.where(covered, q.high, 1.0))
+    mean_log = _mean_log_of_uniform(low, jnp.where(covered, q.high, 1.0))
     value = _cross_gamma(p, q._mean(), mean_log) - jnp.log(q.high - q.low)
-    return _within(q, covered, value)
+    return finite_if_covered(q, covered, value)
 
 
-@_closed_form(Uniform, Beta)
+@register_kl(Uniform, Beta)
 def _uniform_beta(q: Uniform, p: Beta) -> jax.Array:
     covered = (q.low >= 0) & (q.high <= 1)
     low, high = jnp.where(covered, q.low, 0.0), jnp.where(covered, q.high, 1.0)
-    logs = _mean_log_of(low, high), _mean_log_of(1 - high, 1 - low)
-    return _within(q, covered, _cross_beta(p, *logs) - jnp.log(q.high - q.low))
+    logs = _mean_log_of_uniform(low, high), _mean_log_of_uniform(1 - high, 1 - low)
+    return finite_if_covered(q, covered, _cross_beta(p, *logs) - jnp.log(q.high - q.low))
 
 
-@_closed_form(Weibull, Gamma)
-@_closed_form(Weibull, Chi2)
-@_closed_form(Weibull, Exponential)
+@register_kl(Weibull, (Gamma, Chi2, Exponential))
 def _weibull_gamma(q: Weibull, p: Any) -> jax.Array:
     # z = scale e^(1 / k), e exponential: E log e = -Euler.
-    mean_log = jnp.log(q.scale) - _EULER / q.concentration
+    mean_log = jnp.log(q.scale) - EULER_GAMMA / q.concentration
     return _cross_gamma(p, q._mean(), mean_log) - q._entropy()
 
 
@@ -148,13 +141,13 @@ _NODES = np.pi * np.sinh(_T)
 _WEIGHTS = np.pi * np.cosh(_T) / (2 + 2 * np.cosh(_NODES)) / 16
 
 
-@_closed_form(Kumaraswamy, Beta)
+@register_kl(Kumaraswamy, Beta)
 def _kumaraswamy_beta(q: Kumaraswamy, p: Beta) -> jax.Array:
     # w = z^a is Beta(1, b): E log w = -Euler - digamma(b + 1), E log(1 - w) = -1 / b. What is left,
     # E log((1 - w) / (1 - z)), has no closed form (its series in beta functions converges slowly),
     # but lies between 0 and -log a everywhere, and tanh-sinh quadrature gives it to rounding.
     a, b = q.concentration1, q.concentration0
-    mean_log = -(_EULER + digamma(b + 1)) / a
+    mean_log = -(EULER_GAMMA + digamma(b + 1)) / a
 
     shape = (-1, *(1,) * max(jnp.ndim(a), jnp.ndim(b)))
     u, weights = (jnp.asarray(x.reshape(shape), a.dtype) for x in (_NODES, _WEIGHTS))

@@ -7,7 +7,7 @@ from jax.scipy.special import xlogy
 from repara.distributions.bernoulli import Bernoulli
 from repara.distributions.categorical import Categorical, OneHotCategorical
 from repara.distributions.counts import Binomial, Geometric, Poisson
-from repara.distributions.divergences.registry import _closed_form
+from repara.distributions.divergences.registry import register_kl
 from repara.special.elementary import sigmoid
 
 __all__: list[str] = []
@@ -19,8 +19,8 @@ def _weighted(weight: jax.Array, difference: jax.Array) -> jax.Array:
     return jnp.where(used, weight * jnp.where(used, difference, 0), 0)
 
 
-@_closed_form(Bernoulli, Bernoulli)
-@_closed_form(Bernoulli, Poisson)
+@register_kl(Bernoulli, Bernoulli)
+@register_kl(Bernoulli, Poisson)
 def _bernoulli_bernoulli(q: Bernoulli, p: Bernoulli | Poisson) -> jax.Array:
     one, zero = jnp.ones((), q._probs().dtype), jnp.zeros((), q._probs().dtype)
     mean = q._probs()
@@ -30,7 +30,7 @@ def _bernoulli_bernoulli(q: Bernoulli, p: Bernoulli | Poisson) -> jax.Array:
     )
 
 
-@_closed_form(Binomial, Binomial)
+@register_kl(Binomial, Binomial)
 def _binomial_binomial(q: Binomial, p: Binomial) -> jax.Array:
     # n trials of q against n of p; with more trials q has values that p has not. For fewer there
     # is no closed form.
@@ -40,8 +40,8 @@ def _binomial_binomial(q: Binomial, p: Binomial) -> jax.Array:
     return jnp.where(q.total_count == p.total_count, value, more)
 
 
-@_closed_form(Categorical, Categorical)
-@_closed_form(OneHotCategorical, OneHotCategorical)
+@register_kl(Categorical, Categorical)
+@register_kl(OneHotCategorical, OneHotCategorical)
 def _categorical_categorical(
     q: Categorical | OneHotCategorical, p: Categorical | OneHotCategorical
 ) -> jax.Array:
@@ -50,13 +50,13 @@ def _categorical_categorical(
     return jnp.sum(_weighted(q._probs(), q._log_probs() - p._log_probs()), axis=-1)
 
 
-@_closed_form(Poisson, Poisson)
+@register_kl(Poisson, Poisson)
 def _poisson_poisson(q: Poisson, p: Poisson) -> jax.Array:
     return xlogy(q.rate, q.rate) - xlogy(q.rate, p.rate) - (q.rate - p.rate)
 
 
-@_closed_form(Poisson, Bernoulli)
-@_closed_form(Poisson, Binomial)
+@register_kl(Poisson, Bernoulli)
+@register_kl(Poisson, Binomial)
 def _poisson_bounded(q: Poisson, p: Bernoulli | Binomial) -> jax.Array:
     # q has values that p has not, unless it has none but 0.
     at_zero = -p._log_prob(jnp.zeros_like(q.rate))
@@ -64,7 +64,7 @@ def _poisson_bounded(q: Poisson, p: Bernoulli | Binomial) -> jax.Array:
     return jnp.where(nothing | jnp.isnan(q.rate + at_zero), at_zero + 0 * q.rate, jnp.inf)
 
 
-@_closed_form(Geometric, Geometric)
+@register_kl(Geometric, Geometric)
 def _geometric_geometric(q: Geometric, p: Geometric) -> jax.Array:
     # log q(k) - log p(k) is linear in k.
     zero, one = jnp.zeros((), q._probs().dtype), jnp.ones((), q._probs().dtype)

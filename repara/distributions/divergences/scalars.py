@@ -1,7 +1,7 @@
 """Closed forms of KL between scalar continuous families.
 
-Each is E_q[log q - log p]; where it is more than a line, the expectation that it needs is named.
-Where q puts mass outside the support of p the divergence is infinite, and says so.
+Each is E_q[log q - log p]; a comment names the expectation that it needs. If q has mass outside the
+support of p, the divergence is infinite.
 """
 
 import math
@@ -10,10 +10,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from repara.distributions.base import Distribution
 from repara.distributions.beta import Beta
 from repara.distributions.cauchy import Cauchy
 from repara.distributions.continuous_bernoulli import ContinuousBernoulli
-from repara.distributions.divergences.registry import _closed_form
+from repara.distributions.divergences.registry import register_kl
 from repara.distributions.exponential import Exponential, Weibull
 from repara.distributions.extreme_value import Gumbel
 from repara.distributions.gamma import Chi2, Gamma
@@ -24,37 +25,36 @@ from repara.distributions.log_normal import LogitNormal, LogNormal
 from repara.distributions.normal import Normal
 from repara.distributions.pareto import Pareto
 from repara.distributions.uniform import LogUniform, Uniform
+from repara.special.constants import EULER_GAMMA, HALF_LOG_2PI
 from repara.special.elementary import expm1_minus, expm1_over, log_sinh_over
 
-__all__: list[str] = []
-
-_EULER = 0.5772156649015329  # Euler's constant
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+__all__ = ["finite_if_covered", "log_continuous_bernoulli", "normals"]
 
 
-@_closed_form(Normal, Normal)
-@_closed_form(LogNormal, LogNormal)
-@_closed_form(LogitNormal, LogitNormal)
-def _normal_normal(q: Any, p: Any) -> jax.Array:
+@register_kl(Normal, Normal)
+@register_kl(LogNormal, LogNormal)
+@register_kl(LogitNormal, LogitNormal)
+def normals(q: Any, p: Any) -> jax.Array:
+    """Computes KL between two scalar normals that have been made ready for each other."""
     # With r = log(q.scale / p.scale): (expm1(2 r) - 2 r) / 2 keeps its digits for nearly equal
     # scales, where scale^2 - 1 - log(scale^2) cancels. One increasing map of both changes nothing.
     r = jnp.log(q.scale / p.scale)
     return 0.5 * (expm1_minus(2 * r) + ((q.loc - p.loc) / p.scale) ** 2)
 
 
-@_closed_form(HalfNormal, HalfNormal)
+@register_kl(HalfNormal, HalfNormal)
 def _half_normal_half_normal(q: HalfNormal, p: HalfNormal) -> jax.Array:
     return 0.5 * expm1_minus(2 * jnp.log(q.scale / p.scale))
 
 
-@_closed_form(Normal, Gumbel)
+@register_kl(Normal, Gumbel)
 def _normal_gumbel(q: Normal, p: Gumbel) -> jax.Array:
     # E exp(-t) of a normal t is the moment generating function at -1.
     mean, spread = (q.loc - p.loc) / p.scale, q.scale / p.scale
-    return mean + jnp.exp(0.5 * spread**2 - mean) - jnp.log(spread) - 0.5 - _HALF_LOG_2PI
+    return mean + jnp.exp(0.5 * spread**2 - mean) - jnp.log(spread) - 0.5 - HALF_LOG_2PI
 
 
-@_closed_form(Normal, Laplace)
+@register_kl(Normal, Laplace)
 def _normal_laplace(q: Normal, p: Laplace) -> jax.Array:
     # E|z - m| of a normal variable, the mean of the folded normal.
     t = (q.loc - p.loc) / q.scale
@@ -62,10 +62,10 @@ def _normal_laplace(q: Normal, p: Laplace) -> jax.Array:
         t * math.sqrt(0.5)
     )
     ratio = q.scale / p.scale
-    return ratio * folded - jnp.log(ratio) + math.log(2) - 0.5 - _HALF_LOG_2PI
+    return ratio * folded - jnp.log(ratio) + math.log(2) - 0.5 - HALF_LOG_2PI
 
 
-@_closed_form(Laplace, Laplace)
+@register_kl(Laplace, Laplace)
 def _laplace_laplace(q: Laplace, p: Laplace) -> jax.Array:
     # With d = |loc - loc'| / scale and r the ratio of the scales: r (exp(-d) + d) - 1 - log r,
     # which is r (exp(-d) - 1 + d) + (exp(log r) - 1 - log r), two terms that do not cancel.
@@ -74,29 +74,29 @@ def _laplace_laplace(q: Laplace, p: Laplace) -> jax.Array:
     return jnp.exp(log_r) * expm1_minus(-d) + expm1_minus(log_r)
 
 
-@_closed_form(Laplace, Normal)
+@register_kl(Laplace, Normal)
 def _laplace_normal(q: Laplace, p: Normal) -> jax.Array:
     ratio = q.scale / p.scale
     square = 0.5 * ((q.loc - p.loc) / p.scale) ** 2 + ratio**2
-    return square - jnp.log(ratio) + _HALF_LOG_2PI - math.log(2) - 1
+    return square - jnp.log(ratio) + HALF_LOG_2PI - math.log(2) - 1
 
 
-@_closed_form(Gumbel, Gumbel)
+@register_kl(Gumbel, Gumbel)
 def _gumbel_gumbel(q: Gumbel, p: Gumbel) -> jax.Array:
     # E exp(-r t) of a standard Gumbel t is Gamma(1 + r).
     r, shift = q.scale / p.scale, (q.loc - p.loc) / p.scale
     gamma = jnp.exp(jax.scipy.special.gammaln(1 + r) - shift)
-    return shift + _EULER * r + gamma - (_EULER + 1) - jnp.log(r)
+    return shift + EULER_GAMMA * r + gamma - (EULER_GAMMA + 1) - jnp.log(r)
 
 
-@_closed_form(Gumbel, Normal)
+@register_kl(Gumbel, Normal)
 def _gumbel_normal(q: Gumbel, p: Normal) -> jax.Array:
     r = q.scale / p.scale
-    mean = (q.loc - p.loc) / p.scale + _EULER * r
-    return 0.5 * (mean**2 + math.pi**2 / 6 * r**2) + _HALF_LOG_2PI - (_EULER + 1) - jnp.log(r)
+    mean = (q.loc - p.loc) / p.scale + EULER_GAMMA * r
+    return 0.5 * (mean**2 + math.pi**2 / 6 * r**2) + HALF_LOG_2PI - (EULER_GAMMA + 1) - jnp.log(r)
 
 
-@_closed_form(Cauchy, Cauchy)
+@register_kl(Cauchy, Cauchy)
 def _cauchy_cauchy(q: Cauchy, p: Cauchy) -> jax.Array:
     # log(((s + s')^2 + (m - m')^2) / (4 s s')), Chyzak & Nielsen (2019), equation 1; the excess
     # of the quotient over one is ((s - s')^2 + (m - m')^2) / (4 s s').
@@ -104,12 +104,12 @@ def _cauchy_cauchy(q: Cauchy, p: Cauchy) -> jax.Array:
     return jnp.log1p(excess / (4 * q.scale * p.scale))
 
 
-@_closed_form(Exponential, Exponential)
+@register_kl(Exponential, Exponential)
 def _exponential_exponential(q: Exponential, p: Exponential) -> jax.Array:
     return expm1_minus(jnp.log(p.rate / q.rate))
 
 
-@_closed_form(Exponential, Gumbel)
+@register_kl(Exponential, Gumbel)
 def _exponential_gumbel(q: Exponential, p: Gumbel) -> jax.Array:
     # E exp(-z / scale) = rate / (rate + 1 / scale).
     product = q.rate * p.scale
@@ -117,30 +117,30 @@ def _exponential_gumbel(q: Exponential, p: Gumbel) -> jax.Array:
     return jnp.log(product) - 1 + 1 / product - p.loc / p.scale + tail
 
 
-@_closed_form(Exponential, Normal)
+@register_kl(Exponential, Normal)
 def _exponential_normal(q: Exponential, p: Normal) -> jax.Array:
     mean, spread = 1 / q.rate, 1 / (q.rate * p.scale)
     square = 0.5 * (((mean - p.loc) / p.scale) ** 2 + spread**2)
-    return square - jnp.log(spread) - 1 + _HALF_LOG_2PI
+    return square - jnp.log(spread) - 1 + HALF_LOG_2PI
 
 
-@_closed_form(Weibull, Weibull)
+@register_kl(Weibull, Weibull)
 def _weibull_weibull(q: Weibull, p: Weibull) -> jax.Array:
     # With z = scale e^(1/k), e exponential: E log e = -Euler, E e^r = Gamma(1 + r).
     r = p.concentration / q.concentration
     log_ratio = jnp.log(q.scale / p.scale)
     power = jnp.exp(p.concentration * log_ratio + jax.scipy.special.gammaln(1 + r))
-    return -jnp.log(r) - p.concentration * log_ratio - _EULER * (1 - r) - 1 + power
+    return -jnp.log(r) - p.concentration * log_ratio - EULER_GAMMA * (1 - r) - 1 + power
 
 
-@_closed_form(Pareto, Pareto)
+@register_kl(Pareto, Pareto)
 def _pareto_pareto(q: Pareto, p: Pareto) -> jax.Array:
     log_ratio = jnp.log(q.scale / p.scale)
     inside = expm1_minus(jnp.log(p.alpha / q.alpha)) + p.alpha * log_ratio
     return jnp.where(q.scale < p.scale, jnp.inf, inside)
 
 
-@_closed_form(Pareto, Exponential)
+@register_kl(Pareto, Exponential)
 def _pareto_exponential(q: Pareto, p: Exponential) -> jax.Array:
     finite = ~(q.alpha <= 1)
     alpha = jnp.where(finite, q.alpha, 2)
@@ -149,27 +149,27 @@ def _pareto_exponential(q: Pareto, p: Exponential) -> jax.Array:
     return jnp.where(finite, value, jnp.inf)
 
 
-@_closed_form(Pareto, Normal)
+@register_kl(Pareto, Normal)
 def _pareto_normal(q: Pareto, p: Normal) -> jax.Array:
     finite = ~(q.alpha <= 2)
     alpha = jnp.where(finite, q.alpha, 3)
     mean = q.scale * alpha / (alpha - 1)
     variance = q.scale**2 * alpha / ((alpha - 1) ** 2 * (alpha - 2))
     square = 0.5 * (variance + (mean - p.loc) ** 2) / p.scale**2
-    value = jnp.log(alpha * p.scale / q.scale) - 1 / alpha - 1 + square + _HALF_LOG_2PI
+    value = jnp.log(alpha * p.scale / q.scale) - 1 / alpha - 1 + square + HALF_LOG_2PI
     return jnp.where(finite, value, jnp.inf)
 
 
-def _within(q: Uniform, valid: jax.Array, value: jax.Array) -> jax.Array:
-    """The value where the support of p covers that of q, infinity elsewhere, NaN where one is."""
+def finite_if_covered(q: Uniform, valid: jax.Array, value: jax.Array) -> jax.Array:
+    """Returns the value if the support of p covers that of q, otherwise infinity; NaN for NaN."""
     return jnp.where(valid | jnp.isnan(q.low + q.high + value), value, jnp.inf)
 
 
-@_closed_form(Uniform, Uniform)
-@_closed_form(LogUniform, LogUniform)
+@register_kl(Uniform, Uniform)
+@register_kl(LogUniform, LogUniform)
 def _uniform_uniform(q: Any, p: Any) -> jax.Array:
     covered = (p.low <= q.low) & (q.high <= p.high)
-    return _within(q, covered, jnp.log(_width(p) / _width(q)))
+    return finite_if_covered(q, covered, jnp.log(_width(p) / _width(q)))
 
 
 def _width(q: Any) -> jax.Array:
@@ -177,13 +177,13 @@ def _width(q: Any) -> jax.Array:
     return q.high - q.low if isinstance(q, Uniform) else q._log_width()
 
 
-@_closed_form(Uniform, Exponential)
+@register_kl(Uniform, Exponential)
 def _uniform_exponential(q: Uniform, p: Exponential) -> jax.Array:
     value = p.rate * q._mean() - jnp.log(p.rate * (q.high - q.low))
-    return _within(q, q.low >= 0, value)
+    return finite_if_covered(q, q.low >= 0, value)
 
 
-@_closed_form(Uniform, Gumbel)
+@register_kl(Uniform, Gumbel)
 def _uniform_gumbel(q: Uniform, p: Gumbel) -> jax.Array:
     # E exp(-t) of a uniform t: exp(-low) (1 - exp(-width)) / width.
     width = (q.high - q.low) / p.scale
@@ -191,14 +191,14 @@ def _uniform_gumbel(q: Uniform, p: Gumbel) -> jax.Array:
     return (q._mean() - p.loc) / p.scale + jnp.exp(-low) * expm1_over(-width) - jnp.log(width)
 
 
-@_closed_form(Uniform, Normal)
+@register_kl(Uniform, Normal)
 def _uniform_normal(q: Uniform, p: Normal) -> jax.Array:
     width = (q.high - q.low) / p.scale
     square = ((q._mean() - p.loc) / p.scale) ** 2 + width**2 / 12
-    return 0.5 * square + _HALF_LOG_2PI - jnp.log(width)
+    return 0.5 * square + HALF_LOG_2PI - jnp.log(width)
 
 
-@_closed_form(Uniform, Laplace)
+@register_kl(Uniform, Laplace)
 def _uniform_laplace(q: Uniform, p: Laplace) -> jax.Array:
     # E|z - loc|: the integral of a piecewise square.
     low, high = (q.low - p.loc) / p.scale, (q.high - p.loc) / p.scale
@@ -206,7 +206,7 @@ def _uniform_laplace(q: Uniform, p: Laplace) -> jax.Array:
     return absolute + math.log(2) - jnp.log(high - low)
 
 
-@_closed_form(Uniform, Pareto)
+@register_kl(Uniform, Pareto)
 def _uniform_pareto(q: Uniform, p: Pareto) -> jax.Array:
     # E log z = (high log high - low log low) / width - 1.
     covered = q.low >= p.scale
@@ -215,57 +215,58 @@ def _uniform_pareto(q: Uniform, p: Pareto) -> jax.Array:
     width = high - low
     mean_log = (high * jnp.log(high / p.scale) - low * jnp.log(low / p.scale)) / width - 1
     value = (p.alpha + 1) * mean_log - jnp.log(p.alpha * width / p.scale)
-    return _within(q, covered, value)
+    return finite_if_covered(q, covered, value)
 
 
-@_closed_form(Uniform, ContinuousBernoulli)
+@register_kl(Uniform, ContinuousBernoulli)
 def _uniform_continuous_bernoulli(q: Uniform, p: ContinuousBernoulli) -> jax.Array:
     covered = (q.low >= 0) & (q.high <= 1)
-    return _within(q, covered, -jnp.log(q.high - q.low) - _log_cb(p, q._mean()))
+    return finite_if_covered(
+        q, covered, -jnp.log(q.high - q.low) - log_continuous_bernoulli(p, q._mean())
+    )
 
 
-def _log_cb(p: ContinuousBernoulli, x: jax.Array) -> jax.Array:
-    """The log-density at x, which is linear in x: the normalizer is sinh(h) / h at h = l / 2."""
+def log_continuous_bernoulli(p: ContinuousBernoulli, x: jax.Array) -> jax.Array:
+    """Returns the log-density at x, linear in x: the normalizer is sinh(h) / h at h = l / 2."""
     logit = p._logit()
     return logit * (x - 0.5) - log_sinh_over(0.5 * logit)
 
 
-@_closed_form(ContinuousBernoulli, ContinuousBernoulli)
+@register_kl(ContinuousBernoulli, ContinuousBernoulli)
 def _cb_cb(q: ContinuousBernoulli, p: ContinuousBernoulli) -> jax.Array:
-    return _log_cb(q, q._mean()) - _log_cb(p, q._mean())
+    return log_continuous_bernoulli(q, q._mean()) - log_continuous_bernoulli(p, q._mean())
 
 
-@_closed_form(ContinuousBernoulli, Exponential)
+@register_kl(ContinuousBernoulli, Exponential)
 def _cb_exponential(q: ContinuousBernoulli, p: Exponential) -> jax.Array:
     return p.rate * q._mean() - jnp.log(p.rate) - q._entropy()
 
 
-@_closed_form(ContinuousBernoulli, Normal)
+@register_kl(ContinuousBernoulli, Normal)
 def _cb_normal(q: ContinuousBernoulli, p: Normal) -> jax.Array:
     square = (q._variance() + (q._mean() - p.loc) ** 2) / p.scale**2
-    return 0.5 * square + jnp.log(p.scale) + _HALF_LOG_2PI - q._entropy()
+    return 0.5 * square + jnp.log(p.scale) + HALF_LOG_2PI - q._entropy()
 
 
-@_closed_form(ContinuousBernoulli, Uniform)
+@register_kl(ContinuousBernoulli, Uniform)
 def _cb_uniform(q: ContinuousBernoulli, p: Uniform) -> jax.Array:
     value = jnp.log(p.high - p.low) - q._entropy()
     covered = (p.low <= 0) & (p.high >= 1)
     return jnp.where(covered | jnp.isnan(value), value, jnp.inf)
 
 
+Families = tuple[type[Distribution], ...]
+_REAL: Families = (Normal, Laplace, Gumbel, Cauchy)
+_POSITIVE: Families = (Exponential, Gamma, Chi2, HalfNormal, Weibull)
+_BOUNDED: Families = (Uniform, ContinuousBernoulli, Beta, Kumaraswamy)
+
+
+@register_kl(_REAL, (*_POSITIVE, Pareto, *_BOUNDED))
+@register_kl((*_POSITIVE, Pareto), _BOUNDED)
+@register_kl((*_POSITIVE, ContinuousBernoulli, Beta, Kumaraswamy), Pareto)
 def _infinite(q: Any, p: Any) -> jax.Array:
-    """Some of the mass of q is where p has none, whatever the parameters."""
+    """Infinity: some of the mass of q is outside the support of p, whatever the parameters."""
     total = jnp.full((), jnp.inf, q.dtype)
     for leaf in jax.tree.leaves((q, p)):
         total = total + 0 * leaf  # NaN where a parameter is
     return total
-
-
-_REAL: tuple[type, ...] = (Normal, Laplace, Gumbel, Cauchy)
-_HALF: tuple[type, ...] = (Exponential, Gamma, Chi2, HalfNormal, Weibull)
-_BOUNDED: tuple[type, ...] = (Uniform, ContinuousBernoulli, Beta, Kumaraswamy)
-_WIDER = [(q, p) for q in _REAL for p in (*_HALF, Pareto, *_BOUNDED)]
-_WIDER += [(q, p) for q in (*_HALF, Pareto) for p in _BOUNDED]
-_WIDER += [(q, Pareto) for q in (*_HALF, ContinuousBernoulli, Beta, Kumaraswamy)]
-for _q, _p in _WIDER:
-    _closed_form(_q, _p)(_infinite)

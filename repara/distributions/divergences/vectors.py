@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from repara.distributions.base import Distribution
 from repara.distributions.dirichlet import Dirichlet
-from repara.distributions.divergences.registry import _closed_form
-from repara.distributions.divergences.scalars import _normal_normal as _scalar_normals
+from repara.distributions.divergences.registry import register_kl
+from repara.distributions.divergences.scalars import normals
 from repara.distributions.gaussian_random_walk import GaussianRandomWalk
 from repara.distributions.logistic_normal import LogisticNormal
 from repara.distributions.low_rank_multivariate_normal import LowRankMultivariateNormal
@@ -21,22 +21,44 @@ from repara.distributions.matrices import (
 )
 from repara.distributions.matrix_normal import MatrixNormal
 from repara.distributions.multivariate_normal import MultivariateNormal, _solve
-from repara.distributions.power_spherical import PowerSpherical
-from repara.distributions.von_mises_fisher import VonMisesFisher
 from repara.distributions.wishart import InverseWishart, Wishart
-from repara.special import von_mises_fisher_log_normalizer
 from repara.special.elementary import expm1_minus
 
-__all__: list[str] = []
+__all__ = ["multivariate_normals"]
 
 
-@_closed_form(Dirichlet, Dirichlet)
+@register_kl(Dirichlet, Dirichlet)
 def _dirichlet_dirichlet(q: Dirichlet, p: Dirichlet) -> jax.Array:
     # E_q log z is log m + r, m the mean: the logarithms of m are apart from the rest in both.
     mean, other = q._mean(), p._mean()
     apart = (p.concentration - 1) * jnp.log(mean / other)
     ratio = (q.concentration - p.concentration) * q._mean_log_ratio()
     return p._log_beta_at_mean() - q._log_beta_at_mean() + jnp.sum(ratio - apart, axis=-1)
+
+
+@register_kl(MultivariateNormal, MultivariateNormal)
+def multivariate_normals(q: MultivariateNormal, p: MultivariateNormal) -> jax.Array:
+    """Computes KL between two multivariate normals that have been made ready for each other."""
+    d = q.event_shape[0]
+    shift = jnp.sum(p._inverse(q.loc) ** 2, axis=-1)
+    if q.scale_diag is not None and p.scale_diag is not None:
+        spread = jnp.sum((q.scale_diag / p.scale_diag) ** 2, axis=-1)
+    else:
+        # |L_p^-1 L_q|^2, the trace of Sigma_p^-1 Sigma_q: column by column of L_q.
+        columns = jnp.swapaxes(_square_root(q), -2, -1)
+        if p.scale_diag is not None:
+            whitened = columns / p.scale_diag[..., None, :]
+        else:
+            whitened = _solve(jnp.tril(p.scale_tril)[..., None, :, :], columns)
+        spread = jnp.sum(whitened**2, axis=(-2, -1))
+    return 0.5 * (spread + shift - d) + p._half_log_det() - q._half_log_det()
+
+
+def _square_root(q: MultivariateNormal) -> jax.Array:
+    if q.scale_tril is not None:
+        return jnp.tril(q.scale_tril)
+    eye = jnp.eye(q.event_shape[0], dtype=q.loc.dtype)
+    return q.scale_diag[..., None] * eye.reshape((1,) * (q.scale_diag.ndim - 1) + eye.shape)
 
 
 def _rows(q: Distribution) -> jax.Array:
@@ -74,9 +96,9 @@ def _one_more(p: Distribution) -> Distribution:
     return wide
 
 
-@_closed_form(LowRankMultivariateNormal, LowRankMultivariateNormal)
-@_closed_form(LowRankMultivariateNormal, MultivariateNormal)
-@_closed_form(MultivariateNormal, LowRankMultivariateNormal)
+@register_kl(LowRankMultivariateNormal, LowRankMultivariateNormal)
+@register_kl(LowRankMultivariateNormal, MultivariateNormal)
+@register_kl(MultivariateNormal, LowRankMultivariateNormal)
 def _normal_normal(
     q: MultivariateNormal | LowRankMultivariateNormal,
     p: MultivariateNormal | LowRankMultivariateNormal,
@@ -87,7 +109,7 @@ def _normal_normal(
     return 0.5 * (spread + shift - q.event_shape[0]) + p._half_log_det() - q._half_log_det()
 
 
-@_closed_form(MatrixNormal, MatrixNormal)
+@register_kl(MatrixNormal, MatrixNormal)
 def _matrix_matrix(q: MatrixNormal, p: MatrixNormal) -> jax.Array:
     spread = jnp.ones((), q.loc.dtype)
     for a, b in zip(q._roots(), p._roots(), strict=True):
@@ -111,30 +133,23 @@ def _wishart(q: Wishart | InverseWishart, p: Wishart | InverseWishart, sign: int
     return 0.5 * (p.df * log_ratio + q.df * (trace - d) + gammas + moved)
 
 
-@_closed_form(Wishart, Wishart)
+@register_kl(Wishart, Wishart)
 def _wishart_wishart(q: Wishart, p: Wishart) -> jax.Array:
     return _wishart(q, p, 1)
 
 
-@_closed_form(InverseWishart, InverseWishart)
+@register_kl(InverseWishart, InverseWishart)
 def _inverse_wishart_inverse_wishart(q: InverseWishart, p: InverseWishart) -> jax.Array:
     # The inverses are Wishart, with the inverses of the scale matrices.
     return _wishart(q, p, -1)
 
 
-@_closed_form(GaussianRandomWalk, GaussianRandomWalk)
+@register_kl(GaussianRandomWalk, GaussianRandomWalk)
 def _walk_walk(q: GaussianRandomWalk, p: GaussianRandomWalk) -> jax.Array:
     return 0.5 * q.num_steps * expm1_minus(2 * jnp.log(q.scale / p.scale))
 
 
-@_closed_form(PowerSpherical, VonMisesFisher)
-def _power_spherical_von_mises_fisher(q: PowerSpherical, p: VonMisesFisher) -> jax.Array:
-    cosine = jnp.sum(q._mean() * p._unit(), axis=-1)
-    log_normalizer = von_mises_fisher_log_normalizer(p.concentration, q.event_shape[0])
-    return log_normalizer + p.concentration * (1 - cosine) - q._entropy()
-
-
-@_closed_form(LogisticNormal, LogisticNormal)
+@register_kl(LogisticNormal, LogisticNormal)
 def _logistic_normal_logistic_normal(q: LogisticNormal, p: LogisticNormal) -> jax.Array:
     # One bijector to the simplex for both: the divergence is that of the normals under it.
-    return jnp.sum(_scalar_normals(q, p), axis=-1)
+    return jnp.sum(normals(q, p), axis=-1)

@@ -1,6 +1,6 @@
-"""The fits behind the float32 quantile of `repara.special.beta`, in two regimes.
+"""The fits behind `repara.special.beta_fit`, in two regimes.
 
-With u = Phi(eps) = I_z(a, b) and w the larger of the concentrations the fitted functions are
+With u = Phi(eps) = I_z(a, b) and w the larger of the concentrations, the fitted functions are
 
 - `LARGE`  V in -log(1 - z) = m exp V,  m = g / N,  N = b + (a - 1) 3 / 10,  P(a, g) = u, so that
            g is the gamma quantile, in 1 - (1 + m / 12)^-2, a / (b + a / 10) and 1 / (b + 2 / 5):
@@ -10,18 +10,19 @@ With u = Phi(eps) = I_z(a, b) and w the larger of the concentrations the fitted 
            in m, a / (1 + a) and b:                                           z <= 1/2, w <= seam
 - `MIXED`  H in log(a B(a, b)) = log(1 + a / b) - a b H, in a / (1 + a) and b / (1 + b): w <= seam
 
-The other tail is had by exchanging a and b, u and 1 - u. For b -> infinity -log(1 - z) is a gamma
-variate over b; N has the first correction (Wise 1950, "The incomplete beta function as a
-contour integral and a quickly converging series for its inverse", Biometrika 37) nearly, and stays
-positive. s is what z is for a small u, and z itself at b = 1; x is z also at b = 0, a -> 0, where
-the samples come from close to 0 and 1.
+The numbers and functions of this list are those of `repara.special.beta_fit`. The other tail
+follows by exchanging a and b, u and 1 - u. For b -> infinity -log(1 - z) is a gamma variate over b.
+N contains nearly the first correction (Wise 1950, "The incomplete beta function as a contour
+integral and a quickly converging series for its inverse", Biometrika 37), and stays positive. s is
+the limit of z for small u, and z itself at b = 1. x is z also at b = 0, a -> 0, where z is close to
+0 or 1.
 
-V and C are functions of three variables: sums of Chebyshev polynomials up to a total degree, by
-least squares over points that are denser at the ends, weighted so that the greatest error is small.
-The errors are those of the logit of z and of its derivatives in a and b, over the accuracy aimed
-at. The data are float64 values of this package's own quantile, which solves for z and uses none of
-these fits. Coefficients are rounded to multiples of `QUANTUM`, far more than what another machine's
-rounding makes of them.
+V and C are functions of three variables: sums of Chebyshev polynomials up to a total degree. They
+are fitted by least squares over points that are denser at the ends, with weights that make the
+greatest error small. The errors are those of the logit of z and of its derivatives in a and b, over
+the required accuracy. The data are float64 values of this package's own `logit_beta_from_normal`,
+which uses none of these fits. Coefficients are rounded to multiples of `QUANTUM`, far more than the
+differences between the rounding errors of machines.
 """
 
 from __future__ import annotations
@@ -38,16 +39,19 @@ from repara.special import beta, beta_fit, gamma, normal
 from repara.special.constants import NOISE_BOUND_FLOAT32
 from repara.special.fits import chebyshev
 
+__all__ = ["generate"]
+
 DIGITS = 30
 SEAM = 1.25
-# As far beyond the seams, and the range of the noise, as the fits reach.
+# All are fitted over this factor beyond the seams, as derivatives are worst at the end of a fit.
 OVERLAP = 1.03
 LEAST = 4e-3  # concentration; both fits are smooth down to 0
 Z = 0.575  # greatest z of `SMALL`
 POINTS = 9000
 QUANTUM = 2.0**-26
 ROUNDS = 8
-# Greatest degrees, and the power p in (i / n)^p + ... <= 1: the smallest errors for their number.
+# Greatest degrees n, and the power p in (i / n)^p + ... <= 1. They gave the smallest errors for
+# their number of terms.
 TERMS_LARGE = (11, 7, 7), 1.15
 TERMS_SMALL = (7, 6, 8), 1.3
 MIXED_TOLERANCE = 1e-7
@@ -57,7 +61,7 @@ Coordinates = tuple[jax.Array, jax.Array, jax.Array]
 
 
 class Regime(NamedTuple):
-    """What is fitted where.
+    """One regime of the fit.
 
     Attributes:
       points: eps, a and b.
@@ -94,7 +98,7 @@ def _between(rng: np.random.Generator, low: Any, high: Any, count: int) -> np.nd
 
 
 def large() -> Regime:
-    """V, where one concentration is large."""
+    """V, for one large concentration."""
     rng = np.random.default_rng(1)
     least = SEAM / OVERLAP
     b = least / np.maximum(_dense_at_ends(rng, POINTS), 1e-5)
@@ -120,7 +124,7 @@ def large() -> Regime:
 
 
 def small() -> Regime:
-    """C, where both are small."""
+    """C, for two small concentrations."""
     rng = np.random.default_rng(2)
     top = SEAM * OVERLAP
     a, b = (np.maximum(top * _dense_at_ends(rng, POINTS), LEAST) for _ in range(2))
@@ -144,7 +148,7 @@ def small() -> Regime:
 
 
 def _accuracy(eps: Any, a: Any, b: Any) -> Columns:
-    """What the logit and its derivatives in a and b may be wrong by, in float32."""
+    """The required accuracy of the logit and of its derivatives in a and b, in float32."""
     unit = 2.0**-23
     y, *slopes = _logit_and_slopes(eps, a, b)
     by_eps, by_a, by_b = (np.asarray(v) for v in slopes)
@@ -182,14 +186,14 @@ def equations(regime: Regime) -> tuple[np.ndarray, np.ndarray]:
 
     one, zero = jnp.ones_like(a), jnp.zeros_like(a)
     (value, factor, *xs), by_log = (jax.tree.map(np.asarray, v) for v in parts(a, b))
-    moved = [jax.jvp(parts, (a, b), t)[1][0] for t in ((one, zero), (zero, one))]
+    tangents = [jax.jvp(parts, (a, b), t)[1][0] for t in ((one, zero), (zero, one))]
     index = np.array(regime.degrees).T
     tables = [_powers(x, max(i)) for x, i in zip(xs, index, strict=True)]
     columns = [[t[:, i] for t in table] for table, i in zip(tables, index, strict=True)]
     (p, dp), (q, dq), (r, dr) = columns
     basis, gradient = p * q * r, (dp * q * r, p * dq * r, p * q * dr)
     rows, right = [factor[:, None] * basis], [value]
-    for slope, by_factor, *by_x in (map(np.asarray, m) for m in moved):
+    for slope, by_factor, *by_x in (map(np.asarray, m) for m in tangents):
         along = sum(d[:, None] * g for d, g in zip(by_x, gradient, strict=True))
         rows.append(by_factor[:, None] * basis + factor[:, None] * along)
         right.append(slope)
@@ -200,8 +204,8 @@ def equations(regime: Regime) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def solved(regime: Regime) -> tuple[list[int], list[float]]:
-    """Chebyshev coefficients over `QUANTUM`, and the greatest errors over the accuracies.
+def solve(regime: Regime) -> tuple[list[int], list[float]]:
+    """Chebyshev coefficients over `QUANTUM`, and the greatest errors over the required accuracies.
 
     The greatest error is made small by weights that grow where the error is large (Lawson 1961,
     "Contributions to the theory of linear least maximum approximation"; here with their roots,
@@ -211,8 +215,8 @@ def solved(regime: Regime) -> tuple[list[int], list[float]]:
     weights = np.ones_like(right)
     best: tuple[np.ndarray, np.ndarray] | None = None
     for _ in range(ROUNDS):
-        found = np.linalg.lstsq(weights[:, None] * rows, weights * right, rcond=None)[0]
-        multiples = np.rint(found / QUANTUM)
+        solution = np.linalg.lstsq(weights[:, None] * rows, weights * right, rcond=None)[0]
+        multiples = np.rint(solution / QUANTUM)
         errors = np.abs(rows @ (multiples * QUANTUM) - right)
         if best is None or errors.max() < best[1].max():
             best = multiples, errors
@@ -239,7 +243,14 @@ def mixed() -> chebyshev.Table:
 
 
 def generate() -> str:
-    """The source of `repara/special/coefficients/beta.py`."""
+    """Returns the source of `repara/special/coefficients/beta.py`, without its header.
+
+    Returns:
+      Python source.
+
+    Example:
+      >>> source = generate()  # doctest: +SKIP
+    """
     top = SEAM * OVERLAP
     with mp.workdps(DIGITS):
         source = f"SEAM = {SEAM}\nTOP = {top / (1 + top)!r}\n"
@@ -248,7 +259,7 @@ def generate() -> str:
         for fit in (large, small):
             with jax.enable_x64(True):
                 regime = fit()
-                values, errors = solved(regime)
+                values, errors = solve(regime)
             name = fit.__name__.upper()
             source += f"ENDS_{name} = {regime.ends!r}\n"
             source += "# {}: at most {:.1f}, {:.1f} and {:.1f} of the accuracies aimed at\n".format(

@@ -9,6 +9,8 @@ from typing import Any
 import mpmath as mp  # type: ignore[import-untyped]
 import numpy as np
 
+__all__: list[str] = []
+
 Table = list[list[Any]]
 
 
@@ -96,7 +98,7 @@ def monomials_2d(table: Table) -> Table:
 def monomials_3d(series: dict[tuple[int, int, int], Any]) -> list[Table]:
     """Coefficients [i][j][k] of x^i y^j z^k in the sum of series[i, j, k] T_i(x) T_j(y) T_k(z).
 
-    Where a term is given, so must be those of lower degrees, of which alone it is made.
+    If a term is given, all terms of lower degrees must be given too.
     """
     cube = np.full([1 + max(degrees) for degrees in zip(*series, strict=True)], mp.mpf(0))
     for degrees, value in series.items():

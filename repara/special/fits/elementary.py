@@ -38,7 +38,14 @@ def log1p(tolerance: float) -> list[Any]:
 
 
 def generate() -> str:
-    """Returns the source of `repara/special/coefficients/elementary.py`."""
+    """Returns the source of `repara/special/coefficients/elementary.py`, without its header.
+
+    Returns:
+      Python source.
+
+    Example:
+      >>> source = generate()  # doctest: +SKIP
+    """
     source = ""
     with mp.workdps(DIGITS):
         for dtype, tolerance in (("float32", 2e-9), ("float64", 1e-17)):

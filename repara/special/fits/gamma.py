@@ -1,6 +1,6 @@
-"""The fits behind `repara.special.gamma`: the gamma quantile and the normal score, in two regimes.
+"""The fits behind `repara.special.gamma`: variates from noise and the inverse, in two regimes.
 
-With u = Phi(eps) = P(a, z) the four fitted functions are, w being 1/a and b being log(1 + a),
+With u = Phi(eps) = P(a, z), w = 1 / a and b = log(1 + a), the four fitted functions are
 
 - `SMALL`  R in z = m exp(R(tau, b)),  m = -log(1 - u^(1/a)),  tau = m / (m + 8):        a <= seam
 - `LARGE`  M in z = a exp(eps sqrt(w) + w M),  M = A(eps^2, w) + eps sqrt(w) B(eps^2, w): a >= seam
@@ -10,8 +10,8 @@ With u = Phi(eps) = P(a, z) the four fitted functions are, w being 1/a and b bei
 
 m is exactly z at a = 1 and z Gamma(a + 1)^(-1/a) as z -> 0, so that R and S are smooth and small;
 log(1 + a) sends the singularity of the gamma function at a = -1 to infinity. L and T are the
-expansions of Temme (1979, 1992), in eps sqrt(w) and w, with fitted coefficients: under
-(eps, sqrt(w)) -> -(eps, sqrt(w)) they do not change, which is why half the monomials are absent.
+expansions of Temme (1979, 1992), in eps sqrt(w) and w, with fitted coefficients: they
+do not change under (eps, sqrt(w)) -> -(eps, sqrt(w)), so half of the monomials are absent.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from scipy import special
 from repara.special.constants import NOISE_BOUND_FLOAT32, NOISE_BOUND_FLOAT64
 from repara.special.fits import chebyshev
 
+__all__ = ["generate"]
+
 DIGITS = 45
 
 
@@ -35,7 +37,7 @@ def log_tails(a: Any, log_z: Any) -> tuple[Any, Any]:
     """
     z = mp.exp(log_z)
     log_kernel = a * log_z - z - mp.loggamma(a + 1)
-    # Q is 1 - P: as many bits more as Q is small, which the exponent of its density tells.
+    # Q is 1 - P and needs as many more bits as it is small, known from the exponent of its density.
     guard = max(0, int(-(log_kernel + mp.log(a)) / mp.log(2))) if z > a else 0
     if guard > 3000:
         f = mp.mpf(0)
@@ -101,11 +103,11 @@ def score(a: Any, log_z: Any) -> Any:
 
 
 class Setting(NamedTuple):
-    """What is fitted for one dtype.
+    """The fits for one dtype.
 
     Attributes:
       dtype: the floating-point type whose arithmetic the coefficients are for.
-      seam: the concentration at which the two regimes of the quantile meet. (Those of the score
+      seam: the concentration at which the two regimes of the variate meet. (Those of the inverse
         meet at 1.)
       noise: largest |eps|.
       mass: largest m; at eps = noise, m is at most 2 - log(Phi(-noise) / seam).
@@ -113,7 +115,7 @@ class Setting(NamedTuple):
       x: least and greatest log(z / a) of `SCORE`.
       tolerance: bound on the absolute error of R and w M, which is the relative error of z. The
         bound on S and T, which the tails of P and Q multiply, is a sixteenth of it.
-      grid: chebyshev nodes per side.
+      grid: Chebyshev nodes per side.
     """
 
     dtype: str
@@ -230,7 +232,14 @@ def residual(setting: Setting) -> chebyshev.Table:
 
 
 def generate() -> str:
-    """The source of `repara/special/coefficients/gamma.py`."""
+    """Returns the source of `repara/special/coefficients/gamma.py`, without its header.
+
+    Returns:
+      Python source.
+
+    Example:
+      >>> source = generate()  # doctest: +SKIP
+    """
     source = f"MIDPOINT = {MIDPOINT}\n"
     with mp.workdps(DIGITS):
         for setting in SETTINGS:

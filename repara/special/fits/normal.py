@@ -33,7 +33,7 @@ def mills_ratio(x: Any) -> Any:
       An mpmath number.
 
     References:
-      Abramowitz and Stegun (1964), "Handbook of mathematical functions", 26.2.14
+      DLMF 7.9.1, https://dlmf.nist.gov/7.9.E1
 
     Example:
       >>> mp.nstr(mills_ratio(mp.mpf(0)), 6)
@@ -91,7 +91,14 @@ def tails(bound: float, tolerance: float) -> tuple[list[Any], list[Any]]:
 
 
 def generate() -> str:
-    """Returns the source of `repara/special/coefficients/normal.py`."""
+    """Returns the source of `repara/special/coefficients/normal.py`, without its header.
+
+    Returns:
+      Python source.
+
+    Example:
+      >>> source = generate()  # doctest: +SKIP
+    """
     source = f"MIDPOINT = {MIDPOINT}\n"
     for dtype, bound, tolerance, tail_tolerance in (
         ("float32", NOISE_BOUND_FLOAT32, 1e-8, 1e-8),

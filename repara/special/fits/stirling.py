@@ -1,4 +1,4 @@
-"""The fit behind `repara.special.stirling`: what Stirling's formula leaves of log Gamma(1 + x)."""
+"""The fit behind `repara.special.stirling`: the remainder of Stirling's formula."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 import mpmath as mp  # type: ignore[import-untyped]
 
 from repara.special.fits import chebyshev
+
+__all__ = ["generate"]
 
 
 def remainder(x: Any) -> Any:
@@ -20,7 +22,14 @@ def _scaled(s: Any) -> Any:
 
 
 def generate() -> str:
-    """The source of `repara/special/coefficients/stirling.py`."""
+    """Returns the source of `repara/special/coefficients/stirling.py`, without its header.
+
+    Returns:
+      Python source.
+
+    Example:
+      >>> source = generate()  # doctest: +SKIP
+    """
     source = ""
     with mp.workdps(40):
         for dtype, count, tolerance in (("float32", 30, 2e-9), ("float64", 80, 1e-17)):

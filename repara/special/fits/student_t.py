@@ -1,6 +1,6 @@
-"""The fits behind the quantile of `repara.special.student_t`.
+"""The fits behind `repara.special.student_t`.
 
-z is odd in eps. With e = |eps|, l = -log(2 Phi(-e)) and w = 1 / df the fitted functions are
+z is odd in eps. With e = |eps|, l = -log(2 Phi(-e)) and w = 1 / df, the fitted functions are
 
 - `NOISE`  P in l = e (e / 2 + P(t)),  t = (4 - e) / (4 + e)
 - `SMALL`  R in z = sqrt(df) sinh(x / 2) exp(R(s, b)),  x = 2 l / df,  s = 1 / (2 e^x - 1),
@@ -23,6 +23,8 @@ import mpmath as mp  # type: ignore[import-untyped]
 
 from repara.special.fits import chebyshev, normal
 
+__all__ = ["generate"]
+
 DIGITS = 60
 # q / (q + MIDPOINT) maps [0, inf) to [0, 1).
 MIDPOINT = 6
@@ -31,14 +33,14 @@ OVERLAP = mp.mpf(13) / 10
 
 
 class Setting(NamedTuple):
-    """What is fitted for one dtype.
+    """The fits for one dtype.
 
     Attributes:
       dtype: the floating-point type whose arithmetic the coefficients are for.
       seam: the degrees of freedom from which `LARGE` holds.
       noise: largest |eps|: no probability that is a normal number of the type is further out.
       tolerance: bound on the absolute error of R and of g.
-      grid: chebyshev nodes per side.
+      grid: Chebyshev nodes per side.
     """
 
     dtype: str
@@ -48,7 +50,7 @@ class Setting(NamedTuple):
     grid: int
 
 
-# Below the seam, float64 solves for a beta quantile.
+# Below the seam, float64 solves for a beta variate.
 SINGLE = Setting("float32", 4, 13, 1e-7, 22)
 DOUBLE = Setting("float64", 64, 38, 3e-13, 30)
 
@@ -161,7 +163,14 @@ def noise(setting: Setting) -> list[Any]:
 
 
 def generate() -> str:
-    """The source of `repara/special/coefficients/student_t.py`."""
+    """Returns the source of `repara/special/coefficients/student_t.py`, without its header.
+
+    Returns:
+      Python source.
+
+    Example:
+      >>> source = generate()  # doctest: +SKIP
+    """
     with mp.workdps(DIGITS):
         source = f"MIDPOINT = {MIDPOINT}\n"
         source += f"LEAST_FLOAT32 = {float(normal.scaled_radius_end(SINGLE.noise))!r}\n"

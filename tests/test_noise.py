@@ -65,7 +65,7 @@ def test_unbiased(source):
     assert abs(values.mean() - exact) < 5 * error
 
 
-def test_iid_is_symmetric_grid(dtype):
+def test_iid_uniforms_are_on_a_symmetric_grid(dtype):
     u = draw(noise.iid, jax.random.key(3), (10_000,), (), "uniform", dtype)
     bits = jnp.finfo(dtype).nmant
     k = np.asarray(u, "float64") * 2.0**bits - 0.5
@@ -81,11 +81,11 @@ def test_antithetic_pairs(dtype):
     np.testing.assert_array_equal(eps[:6], -eps[6:])
     u = draw(noise.antithetic, jax.random.key(4), (12,), (5,), "uniform", dtype)
     np.testing.assert_array_equal(u[:6], 1 - u[6:])
-    with pytest.raises(ValueError, match=r"\(3,\) asks for 3"):
+    with pytest.raises(ValueError, match=r"\(3,\) with 3 points"):
         noise.antithetic(jax.random.key(0), (3,), (), "normal", "float32")
 
 
-def test_stratified_has_one_draw_in_each_stratum(dtype):
+def test_stratified_has_one_point_in_each_stratum(dtype):
     n = 100
     u = np.asarray(draw(noise.stratified, jax.random.key(5), (4, 25), (3,), "uniform", dtype))
     u = u.reshape(n, 3)
@@ -125,7 +125,7 @@ def test_sobol_is_a_digital_net(m, dtype):
 def test_sobol_scrambles_by_key():
     a, b = (draw(noise.sobol, jax.random.key(k), (64,), (3,), "uniform", "float32") for k in (0, 1))
     assert float(jnp.max(jnp.abs(jnp.sort(a, axis=0) - jnp.sort(b, axis=0)))) > 1e-3
-    # Not a mere shift of the digits: the differences, digit by digit, are not all the same.
+    # More than a shift of the digits: the differences, digit by digit, are not all the same.
     words = [np.asarray(v * 2.0**23).astype(np.uint32) for v in (a, b)]
     assert len(np.unique(words[0][:, 0] ^ words[1][:, 0])) > 1
 
@@ -143,7 +143,7 @@ def test_rates():
     exact = np.prod(1 + weights * np.exp(-0.5))
     keys = jax.random.split(jax.random.key(7), 48)
 
-    def slope(source):
+    def rate(source):
         errors = []
         for n in sizes:
 
@@ -157,10 +157,10 @@ def test_rates():
         return np.polyfit(np.log(sizes), np.log(errors), 1)[0]
 
     with jax.enable_x64(True):
-        # 48 replications know each root mean square error to 10%, the slope over six octaves
-        # to 0.04.
-        assert abs(slope(noise.iid) + 0.5) < 0.15
-        assert slope(noise.sobol) < -0.9
+        # With 48 replications each root mean square error is known to 10%, and the rate over six
+        # octaves to 0.04.
+        assert abs(rate(noise.iid) + 0.5) < 0.15
+        assert rate(noise.sobol) < -0.9
 
 
 @pytest.mark.parametrize(
@@ -179,14 +179,14 @@ def test_keys_are_typed(source, key, message):
 
 
 @every_source
-def test_one_key(source):
+def test_an_array_of_keys_is_refused(source):
     with pytest.raises(TypeError, match=r"shape \(3,\).*jax\.vmap"):
         source(jax.random.split(jax.random.key(0), 3), (2,), (), "normal", "float32")
 
 
 @pytest.mark.parametrize("shape", [(0,), (3,), (4096,), (17, 400)])
 def test_iid_is_what_jax_random_draws(shape, dtype):
-    """Bit for bit, however it is computed; also under vmap and with another kind of key."""
+    """Bit for bit, also under vmap and with another kind of key."""
     word = jnp.dtype(f"uint{jnp.finfo(dtype).bits}")
     for impl in ("threefry2x32", "rbg"):
         keys = jax.random.split(jax.random.key(9, impl=impl), 3)
@@ -202,7 +202,7 @@ def test_iid_is_what_jax_random_draws(shape, dtype):
         )
 
 
-def test_bits_follow_the_older_way_to_count():
+def test_bits_are_those_of_jax_without_partitionable_keys():
     key = jax.random.key(10)
     with jax.threefry_partitionable(False):
         np.testing.assert_array_equal(
@@ -210,8 +210,8 @@ def test_bits_follow_the_older_way_to_count():
         )
 
 
-def test_under_vmap_over_keys_noise_is_still_made_once():
-    """A conditional, across which the compiler does not fuse, is left in the program."""
+def test_noise_is_computed_once_under_vmap_over_keys():
+    """The program keeps a conditional, across which the compiler does not fuse."""
 
     def normal(key):
         return noise.iid(key, (512,), (), "normal", jnp.float32)

@@ -23,7 +23,8 @@ import numpy as np
 from experiments import vae
 from experiments.harness.configuration import option
 from experiments.harness.run_directory import write_atomically
-from experiments.vae import model as vae_model
+from experiments.vae.config import DataFacts, resolve
+from experiments.vae.objectives import make_loss
 from repara import training
 
 _PIXELS = 784
@@ -129,15 +130,14 @@ def _our_epoch(config: Config, images: np.ndarray) -> tuple[Callable[[], None], 
         batch_size=config.batch_size,
         epochs=1,
     )
-    steps = len(images) // config.batch_size
-    model = vae_model.build_model(flags, images.mean(axis=0) / 255)
-    optimizer = vae_model.make_optimizer(flags, steps)
+    experiment = resolve(flags, DataFacts(images.mean(axis=0) / 255, len(images)))
+    model, optimizer = experiment.model, experiment.optimizer
     mesh = training.data_mesh(1)
-    params = vae_model.init_params(model, images.shape[1:], jax.random.key(0))
+    params = model.init(jax.random.key(0), images.shape[1:])
     state = training.replicate(training.init_state(params, optimizer), mesh)
     data, key = (training.replicate(x, mesh) for x in (images, jax.random.key(1)))
     epoch = training.make_epoch(
-        training.make_train_step(vae_model.make_loss(flags, model, steps), optimizer),
+        training.make_train_step(make_loss(model, experiment.objective), optimizer),
         num_examples=len(images),
         batch_size=config.batch_size,
         mesh=mesh,

@@ -3,12 +3,14 @@
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from absl import app, flags, logging
 
 __all__ = [
     "ConfigError",
+    "Configuration",
+    "RunConfiguration",
     "changeable_fields",
     "define_flags",
     "launch",
@@ -18,8 +20,27 @@ __all__ = [
 ]
 
 
+# Defined by `absl.app` in the first launch of a process.
+_ABSL_HELP_FLAGS = {"help", "helpshort", "helpfull", "helpxml", "?"}
+
+
 class ConfigError(ValueError):
     """A configuration that cannot run; the message is one line that names the flag."""
+
+
+class Configuration(Protocol):
+    """An instance of a dataclass of `option` fields."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+class RunConfiguration(Configuration, Protocol):
+    """A configuration of a run that has a directory."""
+
+    @property
+    def workdir(self) -> str | None:
+        """The run directory; None for a new one."""
+        ...
 
 
 def option(
@@ -63,7 +84,7 @@ def option(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def validate(config: Any) -> None:
+def validate(config: Configuration) -> None:
     """Checks every field of a configuration against its declaration.
 
     Args:
@@ -88,7 +109,7 @@ def validate(config: Any) -> None:
             raise ConfigError(f"--{field.name}={shown}: must be {_expected(field)}")
 
 
-def changeable_fields(config: Any) -> frozenset[str]:
+def changeable_fields(config: Configuration | type[Configuration]) -> frozenset[str]:
     """Returns the names of the fields declared with `may_change`.
 
     Args:
@@ -214,17 +235,27 @@ def launch(
     *,
     errors: tuple[type[Exception], ...] = (),
     argv: Sequence[str] | None = None,
+    define_more: Callable[[], None] | None = None,
 ) -> None:
-    """Parses the flags of a configuration and calls `main`; mistakes end in one line.
+    """Parses the flags of a configuration and calls `main`; a mistake ends in one line.
+
+    The flags exist only during the call, so one process can launch several times.
 
     Args:
-      name: what the error line begins with.
-      config_class: a dataclass made of `option` fields; its flags are defined.
+      name: the name of the experiment, with which the error line begins.
+      config_class: a dataclass of `option` fields; its flags are defined.
       main: reads the flags and runs.
-      errors: exceptions whose message a user can act on, beside `ConfigError`.
-      argv: the arguments after the program's name; by default the command line's.
+      errors: exceptions with a message that a user can act on, besides `ConfigError`.
+      argv: the arguments after the name of the program; by default those of the command line.
+      define_more: defines flags of `flags.FLAGS` that are not fields of the configuration.
+
+    Raises:
+      SystemExit: always, at the end; with a line that begins with `name` if there was a mistake.
     """
+    defined_before = set(flags.FLAGS)
     define_flags(config_class)
+    if define_more is not None:
+        define_more()
     reported: tuple[type[Exception], ...] = (ConfigError, *errors)
 
     def parse(arguments: Sequence[str]) -> list[str]:
@@ -238,7 +269,7 @@ def launch(
 
     def guarded(arguments: Sequence[str]) -> None:
         del arguments
-        logging.set_verbosity(logging.WARNING)  # libraries tell of every step of a save
+        logging.set_verbosity(logging.WARNING)  # libraries log every step of a save
         try:
             main()
         except reported as error:
@@ -247,4 +278,8 @@ def launch(
             raise SystemExit(f"{name}: interrupted") from None
 
     arguments = sys.argv[1:] if argv is None else argv
-    app.run(guarded, argv=[name, *arguments], flags_parser=parse)
+    try:
+        app.run(guarded, argv=[name, *arguments], flags_parser=parse)
+    finally:
+        for flag in set(flags.FLAGS) - defined_before - _ABSL_HELP_FLAGS:
+            delattr(flags.FLAGS, flag)

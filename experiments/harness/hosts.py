@@ -1,16 +1,35 @@
 """Several hosts as one run: joining them, and what only one of them may do."""
 
-from typing import Any
+from typing import Protocol
 
 import jax
 from jax.experimental import multihost_utils
 
-from experiments.harness.configuration import ConfigError
+from experiments.harness.configuration import ConfigError, RunConfiguration
 
-__all__ = ["barrier", "join"]
+__all__ = ["HostsConfiguration", "barrier", "join"]
 
 
-def join(config: Any) -> None:
+class HostsConfiguration(RunConfiguration, Protocol):
+    """A configuration of a run on one or several hosts."""
+
+    @property
+    def coordinator_address(self) -> str | None:
+        """The host:port of the first host, "auto", or None for one host."""
+        ...
+
+    @property
+    def num_processes(self) -> int:
+        """The number of hosts."""
+        ...
+
+    @property
+    def process_id(self) -> int:
+        """The number of this host, counted from 0."""
+        ...
+
+
+def join(config: HostsConfiguration) -> None:
     """Connects this process to those of the other hosts; does nothing for one host.
 
     Every host runs the same command but for `--process_id`, and sees the same files under

@@ -22,7 +22,7 @@ from typing import Any
 
 import jax
 
-from experiments.harness.configuration import ConfigError, changeable_fields
+from experiments.harness.configuration import ConfigError, Configuration, changeable_fields
 
 __all__ = ["RunDirectory", "fresh_workdir", "write_atomically"]
 
@@ -115,7 +115,7 @@ class RunDirectory:
             raise ConfigError(f"{file}: is not a configuration that a run wrote") from None
 
     def write_or_check_config(
-        self, config: Any, data_sha256: str, *, may_grow: Sequence[str] = ()
+        self, config: Configuration, data_sha256: str, *, may_grow: Sequence[str] = ()
     ) -> None:
         """Writes `config.json`; if there is one, first checks that it is of the same run.
 

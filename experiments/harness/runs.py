@@ -4,7 +4,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax
 
+from experiments.harness import hosts
 from experiments.harness.checkpoints import Checkpoints
+from experiments.harness.configuration import RunConfiguration
 from experiments.harness.progress import print_line
 from experiments.harness.run_directory import RunDirectory, fresh_workdir
 
@@ -33,10 +35,14 @@ class Run(NamedTuple):
         Returns:
           The number of complete epochs, 0 for a new run, and the state after them.
         """
-        return self.checkpoints.restore(initial_state, print_line) or (0, initial_state)
+        restored = self.checkpoints.restore(initial_state, print_line)
+        hosts.barrier("restored")  # no host saves before every host has restored
+        return restored or (0, initial_state)
 
 
-def open_run(name: str, config: Any, data_sha256: str, *, may_grow: tuple[str, ...] = ()) -> Run:
+def open_run(
+    name: str, config: RunConfiguration, data_sha256: str, *, may_grow: tuple[str, ...] = ()
+) -> Run:
     """Opens the run directory of a configuration and records the configuration in it.
 
     Call it after all other checks, so that a mistake leaves no empty directory behind.

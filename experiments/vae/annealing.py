@@ -1,82 +1,83 @@
-"""What `experiments.vae` knows of log p(x) beside importance sampling: annealing, two-sided."""
+"""Annealed importance sampling of log p(x), which bounds it from both sides on simulated images."""
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.vae.model import ROWS, apply, observed, views
+from experiments.vae.images import Batch
+from experiments.vae.model import ROWS_PER_DECODER_CALL, Model
 from repara import evaluation
-from repara.models import VAE
+
+__all__ = ["AnnealingSettings", "evaluate_annealed"]
+
+
+class AnnealingSettings(NamedTuple):
+    """The settings of annealed importance sampling.
+
+    Attributes:
+      num_steps: the number of temperatures.
+      num_chains: chains per image.
+      num_images: the number of test images, and of simulated images.
+      start: "prior" or "posterior", the initial distribution of the chains.
+      num_importance_samples: samples per image of the importance sampling to compare with.
+    """
+
+    num_steps: int
+    num_chains: int
+    num_images: int
+    start: str
+    num_importance_samples: int
 
 
 def evaluate_annealed(
-    config: Any, model: VAE, params: Any, images: np.ndarray, key: jax.Array, say: Any
+    model: Model,
+    params: Any,
+    images: np.ndarray,
+    key: jax.Array,
+    settings: AnnealingSettings,
+    print_line: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Annealed importance sampling on test images, and its gap on images of the model.
+    """Estimates log p(x) of test images by annealing, and its gap on images of the model.
 
-    The first `--ais_images` test images are scored by annealing and, as observed there, by
-    importance sampling from the encoder; as many images are drawn from the model, for which
-    bidirectional Monte Carlo bounds log p(x) from both sides.
+    The first `num_images` test images are scored by annealing and, with the same binarization, by
+    importance sampling from the encoder. The same number of images is drawn from the model; for
+    those, bidirectional Monte Carlo bounds log p(x) from both sides.
 
     Args:
-      config: the configuration of `experiments.vae`.
-      model: the module.
+      model: the model.
       params: its variables.
-      images: uint8 [N, H, W, C], from `prepare_images`.
+      images: uint8 [N, H, W, C], as stored by the model's inputs.
       key: a typed key; consumed.
-      say: called with lines of progress.
+      settings: the settings.
+      print_line: called with lines about the progress.
 
     Returns:
-      The entries of `result.json` on it; log-likelihoods in nats an image. "ais_nll_mc_stderr" is
-      the Monte Carlo error of the mean, "ais_nll_stderr" that with the choice of images.
+      Entries of `result.json`; log-likelihoods in nats per image. "ais_nll_mc_stderr" is the Monte
+      Carlo error of the mean; "ais_nll_stderr" includes the choice of images.
     """
     begin = time.perf_counter()
-    images = images[: config.ais_images]
+    images = images[: settings.num_images]
     count = len(images)
-    options = {
-        "num_steps": config.ais_steps,
-        "num_chains": config.ais_chains,
-        "start": config.ais_start,
-    }
-    # A quarter more are held than are asked for: those that set the step size.
-    batch = max(1, min(count, 4 * ROWS // (5 * config.ais_chains)))
+    # Memory for a quarter more chains than requested: those that tune the step size.
+    batch = max(1, min(count, 4 * ROWS_PER_DECODER_CALL // (5 * settings.num_chains)))
+    score_test_images = _make_score_test_images(model, settings, batch)
+    bound_simulated_images = _make_bound_simulated_images(model, settings)
 
-    @jax.jit
-    def both(params: Any, key: jax.Array, images: jax.Array) -> tuple[jax.Array, ...]:
-        data_key, annealing_key, importance_key = jax.random.split(key, 3)
-        v = views(model, params, observed(config, data_key, images))
-        annealed = evaluation.annealed_log_likelihood(annealing_key, *v, **options)
-        importance = evaluation.importance_log_likelihood(
-            importance_key,
-            *v,
-            num_samples=config.num_eval_samples,
-            chunk_size=max(1, ROWS // batch),
-        )
-        return (*annealed[:2], annealed.acceptance, *importance[:2])
-
-    @jax.jit
-    def two_sided(params: Any, key: jax.Array, images: jax.Array) -> tuple[jax.Array, ...]:
-        latent_key, image_key, annealing_key = jax.random.split(key, 3)
-        z = apply(model, params, method="prior").sample(latent_key, (len(images),))
-        x = apply(model, params, z, method="decode").sample(image_key)
-        # The scale of what the likelihood scores: 1, or 255 where it is grey levels.
-        x = x / model.likelihood.observe(jnp.ones_like(x))
-        estimate = evaluation.bidirectional_log_likelihood(
-            annealing_key, *views(model, params, x), z, **options
-        )
-        return estimate.lower.log_likelihood, estimate.upper.log_likelihood, estimate.gap
+    def progress(text: str) -> Callable[[int], None]:
+        return lambda done: print_line(f"{text}: {done}/{count} images")
 
     test_key, model_key = jax.random.split(key)
     annealed, annealed_stderr, acceptance, importance, importance_stderr = evaluation.over_batches(
-        lambda k, x: both(params, k, x), test_key, images, batch,
-        progress=lambda done: say(f"annealed importance sampling: {done}/{count} test images"),
+        lambda k, x: score_test_images(params, k, x), test_key, images, batch,
+        progress=progress("annealed importance sampling of test images"),
     )  # fmt: skip
     lower, upper, gap = evaluation.over_batches(
-        lambda k, x: two_sided(params, k, x), model_key, images, batch,
-        progress=lambda done: say(f"bidirectional Monte Carlo: {done}/{count} simulated images"),
+        lambda k, x: bound_simulated_images(params, k, x), model_key, images, batch,
+        progress=progress("bidirectional Monte Carlo of simulated images"),
     )  # fmt: skip
     difference = evaluation.mean_and_stderr(annealed - importance)
     result: dict[str, Any] = {
@@ -93,19 +94,73 @@ def evaluate_annealed(
     for name, values in [("bdmc_lower", lower), ("bdmc_upper", upper), ("bdmc_gap", gap)]:
         result[name], result[f"{name}_stderr"] = evaluation.mean_and_stderr(values)
     result |= {
-        "ais_steps": config.ais_steps,
-        "ais_chains": config.ais_chains,
-        "ais_start": config.ais_start,
+        "ais_steps": settings.num_steps,
+        "ais_chains": settings.num_chains,
+        "ais_start": settings.start,
         "ais_images": count,
         "ais_seconds": time.perf_counter() - begin,
     }
+    print_line(_summary(result))
+    return result
 
-    def shown(name: str, error: str) -> str:
+
+def _make_score_test_images(model: Model, settings: AnnealingSettings, batch: int) -> Any:
+    """`(params, key, images) -> (annealed, its error, acceptance, importance, its error)`, [B]."""
+
+    @jax.jit
+    def score_test_images(params: Any, key: jax.Array, images: jax.Array) -> tuple[jax.Array, ...]:
+        data_key, annealing_key, importance_key = jax.random.split(key, 3)
+        terms = model.bound_terms(params, model.inputs.batch(data_key, images))
+        annealed = evaluation.annealed_log_likelihood(
+            annealing_key, *terms, **_annealing_options(settings)
+        )
+        importance = evaluation.importance_log_likelihood(
+            importance_key,
+            *terms,
+            num_samples=settings.num_importance_samples,
+            chunk_size=max(1, ROWS_PER_DECODER_CALL // batch),
+        )
+        return (*annealed[:2], annealed.acceptance, *importance[:2])
+
+    return score_test_images
+
+
+def _make_bound_simulated_images(model: Model, settings: AnnealingSettings) -> Any:
+    """`(params, key, images) -> (lower bound, upper bound, gap)`, [B]; uses only the count B."""
+
+    @jax.jit
+    def bound_simulated_images(
+        params: Any, key: jax.Array, images: jax.Array
+    ) -> tuple[jax.Array, ...]:
+        latent_key, image_key, annealing_key = jax.random.split(key, 3)
+        z = model.prior(params).sample(latent_key, (len(images),))
+        x = model.decode(params, z).sample(image_key)
+        # From the scale that the likelihood scores, 1 or 255 for gray levels, to [0, 1].
+        x = x / model.module.likelihood.observe(jnp.ones_like(x))
+        terms = model.bound_terms(params, Batch(x, None))
+        estimate = evaluation.bidirectional_log_likelihood(
+            annealing_key, *terms, z, **_annealing_options(settings)
+        )
+        return estimate.lower.log_likelihood, estimate.upper.log_likelihood, estimate.gap
+
+    return bound_simulated_images
+
+
+def _annealing_options(settings: AnnealingSettings) -> dict[str, Any]:
+    return {
+        "num_steps": settings.num_steps,
+        "num_chains": settings.num_chains,
+        "start": settings.start,
+    }
+
+
+def _summary(result: dict[str, Any]) -> str:
+    def with_error(name: str, error: str) -> str:
         return f"{name} {result[name]:.2f} +- {result[error]:.2f}"
 
-    say(
-        f"{shown('ais_nll', 'ais_nll_mc_stderr')} nats, "
-        f"{shown('ais_importance_nll', 'ais_importance_nll_mc_stderr')}, "
-        f"{shown('bdmc_gap', 'bdmc_gap_stderr')} ({count} images, {result['ais_seconds']:.0f} s)"
+    return (
+        f"{with_error('ais_nll', 'ais_nll_mc_stderr')} nats, "
+        f"{with_error('ais_importance_nll', 'ais_importance_nll_mc_stderr')}, "
+        f"{with_error('bdmc_gap', 'bdmc_gap_stderr')} "
+        f"({result['ais_images']} images, {result['ais_seconds']:.0f} s)"
     )
-    return result

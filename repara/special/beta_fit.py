@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,9 @@ __all__ = [
     "logit_beta_from_normal_by_fit",
     "quadratic_coefficient",
 ]
+
+
+Number = TypeVar("Number", float, Array)
 
 
 class Tail(NamedTuple):
@@ -96,7 +99,7 @@ MASS_SCALE = 12
 MASS_SHIFT = 0.75
 
 
-def gamma_rate(low: Array, high: Array) -> Array:
+def gamma_rate(low: Number, high: Number) -> Number:
     """Computes N, the rate of the gamma variate that -log(1 - z) resembles.
 
         N = high + RATE_SHIFT (low - 1)
@@ -115,7 +118,7 @@ def gamma_rate(low: Array, high: Array) -> Array:
     return high + RATE_SHIFT * (low - 1)
 
 
-def large_coordinates(low: Array, high: Array) -> tuple[Array, Array]:
+def large_coordinates(low: Number, high: Number) -> tuple[Number, Number]:
     """Computes 1 / (high + RATIO_SHIFT low) and 1 / (high + RECIPROCAL_SHIFT).
 
     The second and third variable of the large regime are `low` times the first one, and the second
@@ -202,8 +205,9 @@ def _logit_beta_from_normal_by_fit_jvp(
     by_eps = by_a = by_b = None
     if not is_zero(tangents[0]):
         _, by_noise = _value_and_derivative(lambda noise: log_ratio_from_normal(noise, low), noise)
-        known = (unpack(x) for x in (tail, guess, surface))
-        by_eps = _derivative_in_noise(eps, a, b, *known, by_noise)
+        by_eps = _derivative_in_noise(
+            eps, a, b, unpack(tail), unpack(guess), unpack(surface), by_noise
+        )
     if not (is_zero(tangents[1]) and is_zero(tangents[2])):
         by_a, by_b = unpack(_gradient(a, b, tail, guess, surface, by_low))
     pairs = zip((by_eps, by_a, by_b), tangents, strict=True)

@@ -30,8 +30,7 @@ def truncated_normal_from_normal(eps: ArrayLike, low: ArrayLike, high: ArrayLike
         dz/dlow  = (1 - u) phi(low) / phi(z),     dz/dhigh = u phi(high) / phi(z)
         dz/deps  = phi(eps) (Phi(high) - Phi(low)) / phi(z)
 
-    The derivatives are computed as ratios of Mills' ratios, so nothing underflows or cancels. eps
-    and the variate have the same rank in their distributions.
+    All are computed as ratios of Mills' ratios, so nothing underflows or cancels.
 
     Args:
       eps: standard-normal noise; any shape that broadcasts with the bounds.
@@ -109,7 +108,7 @@ def _shares(eps: Array, low: Array, high: Array) -> _Shares:
 
 @jax.custom_jvp
 def _mostly_right(eps: Array, low: Array, high: Array) -> Array:
-    """The quantile for low + high >= 0."""
+    """The variate for low + high >= 0, with an interval that lies mostly on the right."""
     shares = _shares(eps, low, high)
     valid = low < high
     # Far right: log Phi(-z) = log Phi(-low) + log r.

@@ -18,6 +18,7 @@ from jax import Array
 from jax.lax import stop_gradient
 from jax.typing import ArrayLike
 
+from repara.special.constants import NOISE_BOUND_FLOAT64
 from repara.special.elementwise import as_floats, select_by_dtype, with_forward_derivatives
 from repara.special.normal import log_ndtr
 from repara.special.quadrature import Rule, gauss_legendre, integrate
@@ -128,7 +129,7 @@ def _ratio(y: Array, k: Array, m: Array, sign: Array, rule: tuple[Rule, float]) 
         inside = _decrease(y, sign * middle, fixed, m) < cut
         return jnp.where(inside, middle, low), jnp.where(inside, high, middle)
 
-    # where the density has decreased by exp(-cut): by bisection in the logarithm of t / room
+    # The t at which the density has decreased by exp(-cut), by bisection in log t.
     _, end = jax.lax.fori_loop(0, 10, halve, (1e-7 * room, room))
     return integrate(nodes, lambda t: jnp.exp(-_decrease(y, sign * t, k, m)), stop_gradient(end))
 
@@ -150,8 +151,8 @@ def _central(k: Array, m: Array) -> tuple[Array, Array, Array]:
 def _solve(eps: Array, k: Array, m: Array) -> Array:
     rule = select_by_dtype(k, _FLOAT32, _FLOAT64)
     one = jnp.ones_like(k)
-    center, above, left = _central(k, m)
-    total = jnp.log(above + left)
+    center, above, below = _central(k, m)
+    total = jnp.log(above + below)
     upper = stop_gradient(jnp.log(above) - total) > log_ndtr(stop_gradient(-eps))
     sign = jnp.where(upper, one, -one)
     log_size = log_ndtr(-sign * eps)
@@ -189,17 +190,17 @@ def _log_normalizer(k: Array, m: Array) -> Array:
     valid = (k >= 0) & (k < jnp.inf)
     safe = jnp.where(valid, k, 1.0)
     m = stop_gradient(m)
-    center, above, left = _central(safe, m)
+    center, above, below = _central(safe, m)
     # area of the unit sphere in the other d - 1 coordinates
     half = 0.5 * (m + 1)
     area = math.log(2) + half * math.log(math.pi) - jax.lax.lgamma(half)
     peak = m * jnp.log(jnp.sin(center)) - 2 * safe * jnp.sin(0.5 * center) ** 2
-    return jnp.where(valid, area + peak + jnp.log(above + left), jnp.nan)
+    return jnp.where(valid, area + peak + jnp.log(above + below), jnp.nan)
 
 
 @with_forward_derivatives
 def _angle(eps: Array, k: Array, m: Array) -> Array:
     eps, k, m = jnp.broadcast_arrays(eps, k, m)
-    valid = (k >= 0) & (k < jnp.inf) & (jnp.abs(eps) <= 8.5)
+    valid = (k >= 0) & (k < jnp.inf) & (jnp.abs(eps) <= NOISE_BOUND_FLOAT64)
     y = _solve(jnp.where(valid, eps, 0.0), jnp.where(valid, k, 1.0), stop_gradient(m))
     return jnp.where(valid, y, jnp.nan)

@@ -8,12 +8,17 @@ import jax
 import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
+import pytest
 
 from repara.special.fits import gamma as gamma_fit
 from repara.special.fits import student_t as student_t_fit
 from repara.special.fits import von_mises as von_mises_fit
 
 STEP = mp.mpf(10) ** -10
+
+# For the tests in which float64 has risks of its own: other coefficients, other seams or another
+# algorithm. Elsewhere float64 is among the slow tests.
+both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"], indirect=True)
 
 
 def exact(array):

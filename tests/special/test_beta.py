@@ -173,6 +173,7 @@ def test_second_derivatives_of_float32():
             np.testing.assert_array_less(abs(value - true) / size, 1e-3)
 
 
+@reference.both_dtypes
 def test_uniform_and_power_functions(dtype):
     """I_x(a, 1) = x^a, I_x(1, b) = 1 - (1 - x)^b."""
     x = jnp.asarray([1e-3, 0.2, 0.5, 0.9, 0.999], dtype)
@@ -213,6 +214,7 @@ def test_derivatives_in_the_first_concentration_have_a_closed_form():
     np.testing.assert_allclose(second, 2 * true / a**2, rtol=1e-3)
 
 
+@reference.both_dtypes
 def test_edges(dtype):
     eps = jnp.asarray([-np.inf, np.inf, 0, 0, np.nan], dtype)
     a = jnp.asarray([2, 2, -1, np.nan, 2], dtype)

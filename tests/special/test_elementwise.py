@@ -40,9 +40,14 @@ def test_a_second_call_compiles_nothing():
         gamma.gamma_from_normal(x, x)
 
 
-@pytest.mark.parametrize("kind", ["Auto", "Explicit"])
 @pytest.mark.parametrize(
-    "variate", [gamma.gamma_from_normal, lambda e, a: beta_from_normal(e, a, 2.0)]
+    ("variate", "kind"),
+    [
+        (gamma.gamma_from_normal, "Auto"),
+        (gamma.gamma_from_normal, "Explicit"),
+        (lambda e, a: beta_from_normal(e, a, 2.0), "Explicit"),  # several stages
+    ],
+    ids=["gamma-auto", "gamma-explicit", "beta-explicit"],
 )
 def test_sharded_noise_gives_the_same_values_and_gradients(variate, kind):
     axis = getattr(jax.sharding.AxisType, kind)

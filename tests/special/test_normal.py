@@ -42,6 +42,7 @@ def worst(found, true, scale=None, use=None):
     return np.max(error if use is None else np.where(use, error, 0))
 
 
+@reference.both_dtypes
 def test_log_ndtr_against_mpmath(dtype):
     unit = np.finfo(dtype).eps
     x = np.concatenate([np.linspace(-60, 8, 120), [-1e4, -500.0, 0.0]]).astype(dtype)
@@ -62,6 +63,7 @@ def test_log_ndtr_against_mpmath(dtype):
         assert np.max(second / (64 + condition)) < unit
 
 
+@reference.both_dtypes
 def test_ndtri_exp_against_mpmath(dtype):
     unit = np.finfo(dtype).eps
     log_p = -np.concatenate([np.logspace(-25, 5, 90), np.linspace(0.6, 0.8, 9)]).astype(dtype)
@@ -77,6 +79,7 @@ def test_ndtri_exp_against_mpmath(dtype):
         assert worst(derivative(ndtri_exp, 2)(log_p), second, use=use) < 64 * unit
 
 
+@reference.both_dtypes
 def test_ndtri_against_mpmath(dtype):
     unit = np.finfo(dtype).eps
     low = np.logspace(-37, -1, 60)

@@ -164,6 +164,7 @@ def test_value_and_derivatives_against_mpmath(family, dtype):
             assert abs(found[4][k] - e) < bound, where
 
 
+@reference.both_dtypes
 def test_special_cases(dtype):
     """Distributions that have names of their own."""
     bound = 5 if dtype == "float32" else 8
@@ -236,6 +237,7 @@ def test_smooth_through_the_median_of_the_generalized_normal(dtype):
         np.testing.assert_allclose(by_power, 0, atol=1e-20)
 
 
+@reference.both_dtypes
 def test_log_k1e(dtype):
     x = np.r_[10.0 ** np.linspace(-12, 12, 49), 0.999, 1.0, 1.001, 2.0].astype(dtype)
 

@@ -14,6 +14,7 @@ from tests.special import reference
 SEAM = {"float32": 4.0, "float64": 64.0}
 
 
+@reference.both_dtypes
 @pytest.mark.parametrize(
     "size", [(7, 6), pytest.param((31, 16), marks=pytest.mark.slow)], ids=["small", "large"]
 )

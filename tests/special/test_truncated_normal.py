@@ -1,5 +1,8 @@
 """Truncated normal variates: against mpmath, far out, narrow, and at the edges."""
 
+import functools
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import mpmath as mp
@@ -45,52 +48,77 @@ def truth(eps, low, high):
     return z, mp.npdf(eps) * (tail(low) - tail(high)) / density, by_low, by_high
 
 
-def derivative(argnum, order):
-    f = truncated_normal_from_normal
-    for _ in range(order):
-        f = jax.grad(lambda *args, f=f: jnp.sum(f(*args)), argnum)
-    return jax.jit(f)
+class Exact(NamedTuple):
+    """Points and, by mpmath, z with its derivatives in noise and both bounds."""
+
+    points: np.ndarray
+    z: tuple
+    gradient: list
 
 
-@pytest.mark.slow
-def test_values_and_derivatives_against_mpmath(dtype):
+@functools.cache
+def exact(dtype):
     bound = 5 if dtype == "float32" else 8
     noise = np.linspace(-bound, bound, 9) + 0.013
     points = np.array([(e, *interval) for interval in INTERVALS for e in noise]).astype(dtype).T
-    unit = np.finfo(dtype).eps
     with mp.workdps(60):
-        exact = [truth(*p) for p in zip(*(reference.exact(axis) for axis in points), strict=True)]
-        z, *slopes = zip(*exact, strict=True)
-        eps, low, high = (np.asarray(axis, np.float64) for axis in points)
-        by = [np.array([float(v) for v in slope]) for slope in slopes]
-        low_part, high_part = (
-            np.where(np.isfinite(low), low, 0),
-            np.where(np.isfinite(high), high, 0),
-        )
-        terms = np.abs(eps * by[0]) + np.abs(low_part * by[1]) + np.abs(high_part * by[2])
-        condition = terms / np.abs([float(v) for v in z])
-        value = reference.relative_error(jax.jit(truncated_normal_from_normal)(*points), z)
-        assert np.max(value / (4 + 4 * condition)) < unit
-        for argnum, slope in enumerate(slopes):
-            found = derivative(argnum, 1)(*points)
-            zero = np.array([v == 0 for v in slope])
-            assert np.all(np.asarray(found)[zero] == 0)
-            scale = [v if v else mp.mpf(1) for v in slope]
-            use = reference.representable(slope, dtype)
-            error = np.where(use, reference.relative_error(found, slope, scale), 0)
-            assert np.max(error) < (2e-5 if dtype == "float32" else 1e-12), argnum
-        # Second derivatives, which pass zero, against the slope over the bound's own scale:
-        # d2z/dlow2 = z' (z z' - low), d2z/dhigh2 = z' (z z' - high), d2z/deps2 = z' (z z' - eps)
-        for argnum, (slope, x) in enumerate(zip(slopes, points, strict=True)):
-            found = derivative(argnum, 2)(*points)
-            x = [mp.mpf(float(v)) if np.isfinite(v) else mp.mpf(0) for v in x]
-            second = [d * (a * d - v) for d, a, v in zip(slope, z, x, strict=True)]
-            scale = [
-                max(abs(s), abs(d) / (1 + abs(v)), mp.mpf(10) ** -37)
-                for s, d, v in zip(second, slope, x, strict=True)
-            ]
-            error = reference.relative_error(found, second, scale)
-            assert np.max(error) < (1e-3 if dtype == "float32" else 1e-10), argnum
+        values = [truth(*p) for p in zip(*(reference.exact(axis) for axis in points), strict=True)]
+        z, *gradient = zip(*values, strict=True)
+    return Exact(points, z, gradient)
+
+
+def finite_or_zero(x):
+    return np.where(np.isfinite(x), x, 0).astype("float64")
+
+
+def derivative(argnum, order, points):
+    return np.asarray(reference.derivative(truncated_normal_from_normal, argnum, order)(*points))
+
+
+every_argument = pytest.mark.parametrize("argnum", [0, 1, 2], ids=["eps", "low", "high"])
+
+
+@pytest.mark.slow
+def test_values_against_mpmath(dtype):
+    points, z, gradient = exact(dtype)
+    with mp.workdps(60):
+        terms = [
+            np.abs(finite_or_zero(x) * np.array(by, float))
+            for x, by in zip(points, gradient, strict=True)
+        ]
+        condition = sum(terms) / np.abs(np.array(z, float))
+        error = reference.relative_error(jax.jit(truncated_normal_from_normal)(*points), z)
+        assert np.max(error / (4 + 4 * condition)) < np.finfo(dtype).eps
+
+
+@pytest.mark.slow
+@every_argument
+def test_derivatives_against_mpmath(argnum, dtype):
+    points, _, gradient = exact(dtype)
+    true = gradient[argnum]
+    found = derivative(argnum, 1, points)
+    with mp.workdps(60):
+        assert np.all(found[[v == 0 for v in true]] == 0)
+        error = reference.relative_error(found, true, [v or mp.mpf(1) for v in true])
+        error = np.where(reference.representable(true, dtype), error, 0)
+        assert np.max(error) < (2e-5 if dtype == "float32" else 1e-12)
+
+
+@pytest.mark.slow
+@every_argument
+def test_second_derivatives_against_mpmath(argnum, dtype):
+    """d2z/dx2 = z' (z z' - x) for each argument x, which passes 0: on the scale of z' / x."""
+    points, z, gradient = exact(dtype)
+    with mp.workdps(60):
+        x = [mp.mpf(float(v)) for v in finite_or_zero(points[argnum])]
+        rows = list(zip(gradient[argnum], z, x, strict=True))
+        second = [d * (a * d - v) for d, a, v in rows]
+        scale = [
+            max(abs(s), abs(d) / (1 + abs(v)), mp.mpf(10) ** -37)
+            for s, (d, _, v) in zip(second, rows, strict=True)
+        ]
+        error = reference.relative_error(derivative(argnum, 2, points), second, scale)
+        assert np.max(error) < (1e-3 if dtype == "float32" else 1e-10)
 
 
 def test_whole_line_is_the_identity(dtype):
@@ -107,6 +135,7 @@ def test_edges(dtype):
     np.testing.assert_array_equal(z, [40, 41, np.nan, np.nan, np.nan])
 
 
+@reference.both_dtypes
 def test_stays_inside_and_varies(dtype):
     eps = jnp.linspace(-5, 5, 1001, dtype=dtype)
     for low, high in [(20.0, 21.0), (-41.0, -40.0), (40.0, 40.5), (0.0, 1e-3)]:

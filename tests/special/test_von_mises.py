@@ -14,6 +14,7 @@ from tests.special import reference
 SEAM = 14.0
 
 
+@reference.both_dtypes
 @pytest.mark.parametrize(
     "size", [(5, 6), pytest.param((25, 14), marks=pytest.mark.slow)], ids=["small", "large"]
 )

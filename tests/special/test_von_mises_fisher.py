@@ -8,8 +8,10 @@ import pytest
 from scipy import special
 
 from repara.special import von_mises_fisher_angle, von_mises_fisher_log_normalizer
+from tests.special import reference
 
 
+@reference.both_dtypes
 def test_gradient_of_the_mean_resultant_length(dtype):
     """d = 5, k = 2: dE[cos y]/dk = 0.147389, by the midpoint rule in Phi(eps)."""
     u = (np.arange(4000) + 0.5) / 4000

@@ -36,7 +36,6 @@ EXPENSIVE: dict[str, tuple[str, ...]] = {
     ),
     # distributions
     "test_dirichlet_of_small_concentrations_in_float32": (),
-    "test_entropy_of_negative_binomial": ("30.0-0.99",),
     "test_gamma_quantiles_of_what_no_generator_draws": ("300.0-_icdf-float32",),
     "test_inverse_gaussian_is_unbiased": (),
     "test_lkj_cholesky_of_small_concentration": (),

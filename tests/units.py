@@ -1,7 +1,7 @@
 """Units of tests that share compiled programs: one worker runs a unit and then frees its programs.
 
 A unit is one file, or, in the files that run over the registry of distributions, the cases whose
-names begin with the same word.
+names begin with the same word. The tests in those files have no parameters but case and dtype.
 """
 
 import re

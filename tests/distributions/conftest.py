@@ -1,7 +1,8 @@
 """Which tests of the registry are slow, and in which order they run.
 
-The first case of a family represents it in the fast tests of derivatives, moments and laws. If the
-family is slow, it also does so in the others, in float32, except in tests that compile nothing.
+The first case of a family represents it in the fast tests of derivatives, moments, laws and 16-bit
+parameters. If the family is slow, it also does so in the others, in float32, except in tests that
+compile nothing.
 """
 
 import pytest
@@ -23,6 +24,8 @@ def _is_slow(item):
     if not hasattr(case, "slow") or file in _CHEAP:
         return False
     is_first = _FIRST[case.family] == case.name
+    if "sixteen_bit" in item.fixturenames and (case.slow or not is_first):
+        return True
     if not case.slow:
         # Programs of further cases; those that differ in parameter values only share the first.
         return file in _EXPENSIVE and not is_first and bool(case.build().batch_shape)

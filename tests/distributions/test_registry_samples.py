@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from tests.distributions import outcomes, programs
-from tests.distributions.comparisons import assert_within, continuous, every
+from tests.distributions.comparisons import assert_within, continuous, every, over
+from tests.distributions.registry import CASES
+
+with_density = over([case for case in CASES if case.density])
 
 
 @pytest.fixture
@@ -168,7 +171,7 @@ def test_bfloat16_is_float32_rounded(case, sixteen_bit, outcome32):
     assert_within(sixteen_bit.sample.astype("float32"), rounded, bound)
 
 
-@every
+@with_density
 def test_vmap_over_distributions(case, sixteen_bit, outcome32):
     assert sixteen_bit.log_prob.dtype == jnp.bfloat16
     log_prob = outcome32.rounded.log_prob

@@ -114,13 +114,13 @@ def test_log_prob_matches_scipy(case, dtype, compared):
 
 
 @scalar
-@pytest.mark.parametrize("summary", ["mean", "variance", "stddev", "entropy"])
-def test_summary_matches_scipy(case, dtype, summary, compared):
-    scipy_name = {"variance": "var", "stddev": "std"}.get(summary, summary)
-    value = getattr(compared.family, summary)
-    if value is not None:
-        expected = getattr(case.reference, scipy_name)()
-        np.testing.assert_allclose(value, expected, rtol=2e-5, atol=2e-6)
+def test_summaries_match_scipy(case, dtype, compared):
+    scipy_names = {"mean": "mean", "variance": "var", "stddev": "std", "entropy": "entropy"}
+    for name, scipy_name in scipy_names.items():
+        value = getattr(compared.family, name)
+        if value is not None:
+            expected = getattr(case.reference, scipy_name)()
+            np.testing.assert_allclose(value, expected, rtol=2e-5, atol=2e-6, err_msg=name)
 
 
 @continuous_scalar
@@ -164,7 +164,9 @@ def test_icdf_inverts_cdf(case, dtype, compared):
 
 @continuous_scalar
 def test_samples_follow_the_distribution(case, compared32):
-    z = compared32.family.samples
+    # The cdf of scipy is an integral for each value.
+    n = 10_000 if case.name == "normal_inverse_gaussian" else _DRAWS
+    z = compared32.family.samples[:n]
     assert scipy.stats.kstest(z, case.reference.cdf).pvalue > 1e-3
 
 

@@ -8,7 +8,7 @@ from jax.scipy.special import digamma, ndtr
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.of_normal import OfNormal, at_any
+from repara.distributions.increasing_in_normal import IncreasingInNormal, for_any_noise
 from repara.special import (
     beta_from_normal,
     log_betainc,
@@ -29,7 +29,7 @@ def log_beta(a: jax.Array, b: jax.Array) -> jax.Array:
     return excess + (a - 1) * jnp.log(a / n) + (b - 1) * jnp.log(b / n) - jnp.log(n)
 
 
-class Beta(OfNormal):
+class Beta(IncreasingInNormal):
     """The beta distribution.
 
         q(x) = x^(a - 1) (1 - x)^(b - 1) / B(a, b),   0 <= x <= 1
@@ -69,12 +69,12 @@ class Beta(OfNormal):
     def _transform(self, eps: jax.Array) -> jax.Array:
         return beta_from_normal(eps, self.concentration1, self.concentration0)
 
-    def _at_any(self, eps: jax.Array) -> jax.Array:
-        def beyond(eps: jax.Array) -> jax.Array:
+    def _transform_any(self, eps: jax.Array) -> jax.Array:
+        def far(eps: jax.Array) -> jax.Array:
             y = far_logit_beta_from_normal(eps, self.concentration1, self.concentration0)
             return sigmoid(y)
 
-        return at_any(self._transform, beyond, eps, only_single=True)
+        return for_any_noise(self._transform, far, eps, only_in_float32=True)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         y = jnp.log(z) - jnp.log1p(-z)
@@ -127,7 +127,7 @@ class Beta(OfNormal):
         return jnp.where(inner, x / (x + y), outside)  # NaN where a parameter is
 
 
-class FisherSnedecor(OfNormal):
+class FisherSnedecor(IncreasingInNormal):
     """The Fisher-Snedecor (F) distribution: the ratio of two chi-squared variables over their df.
 
         z = df2 / df1  y / (1 - y),   y = I^-1(Phi(eps); df1 / 2, df2 / 2),   eps ~ N(0, 1)
@@ -164,11 +164,11 @@ class FisherSnedecor(OfNormal):
     def _transform(self, eps: jax.Array) -> jax.Array:
         return jnp.exp(logit_beta_from_normal(eps, *self._halves()) - self._log_ratio())
 
-    def _at_any(self, eps: jax.Array) -> jax.Array:
-        def beyond(eps: jax.Array) -> jax.Array:
+    def _transform_any(self, eps: jax.Array) -> jax.Array:
+        def far(eps: jax.Array) -> jax.Array:
             return jnp.exp(far_logit_beta_from_normal(eps, *self._halves()) - self._log_ratio())
 
-        return at_any(self._transform, beyond, eps, only_single=True)
+        return for_any_noise(self._transform, far, eps, only_in_float32=True)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return normal_from_beta(jnp.log(z) + self._log_ratio(), *self._halves())

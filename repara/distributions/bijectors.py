@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from repara.distributions import constraints
 from repara.distributions.base import OUT_OF_RANGE_HINT, Shape
-from repara.distributions.multivariate_normal import _solve, _times
+from repara.distributions.linear_algebra import matvec, solve_lower
 from repara.distributions.parameters import as_float_arrays, check_value, nan_if_invalid
 from repara.distributions.pytree import pytree_dataclass
 from repara.special.elementary import sigmoid, softplus, tanh
@@ -180,7 +180,7 @@ class Tanh(_Elementwise):
         return tanh(x)
 
     def inverse(self, y: jax.Array) -> jax.Array:
-        # A sample beyond x = 9 in float32, 19 in float64, comes back as y = 1.
+        # Beyond x = 9 in float32, or 19 in float64, y rounds to 1.
         below = 1 - jnp.finfo(y.dtype).epsneg
         y = jnp.where(jnp.abs(y) == 1, jnp.sign(y) * below, y)
         return 0.5 * (jnp.log1p(y) - jnp.log1p(-y))
@@ -261,10 +261,10 @@ class ScaleTril(_Parametric, _OfVectors):
         return jnp.tril(root.reshape((1,) * (x.ndim + 1 - root.ndim) + root.shape))
 
     def forward(self, x: jax.Array) -> jax.Array:
-        return _times(self._root(x), x)
+        return matvec(self._root(x), x)
 
     def inverse(self, y: jax.Array) -> jax.Array:
-        return _solve(self._root(y), y)
+        return solve_lower(self._root(y), y)
 
     def log_det(self, x: jax.Array) -> jax.Array:
         diagonal = jnp.diagonal(self._root(x), axis1=-2, axis2=-1)

@@ -8,9 +8,13 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Shape
-from repara.distributions.bernoulli import _entropy_of, _init_probs_or_logits, _log_or_inf
 from repara.distributions.constraints import Constraint
 from repara.distributions.discrete import Discrete
+from repara.distributions.probabilities import (
+    check_exactly_one,
+    entropy_term,
+    safe_log,
+)
 from repara.noise import iid
 
 __all__ = ["Categorical", "OneHotCategorical"]
@@ -25,7 +29,8 @@ class _OverCategories(Discrete, abstract=True):
     }
 
     def __init__(self, probs: ArrayLike | None = None, logits: ArrayLike | None = None) -> None:
-        _init_probs_or_logits(self, probs, logits)
+        check_exactly_one(type(self).__name__, probs=probs, logits=logits)
+        super().__init__(probs=probs, logits=logits)
 
     @property
     def num_categories(self) -> int:
@@ -36,7 +41,7 @@ class _OverCategories(Discrete, abstract=True):
         """Normalized log-probabilities, [..., K]."""
         if self.probs is None:
             return jax.nn.log_softmax(self.logits, axis=-1)
-        return _log_or_inf(self.probs)
+        return safe_log(self.probs)
 
     def _probs(self) -> jax.Array:
         return jax.nn.softmax(self.logits, axis=-1) if self.probs is None else self.probs
@@ -49,7 +54,7 @@ class _OverCategories(Discrete, abstract=True):
 
     def _entropy(self) -> jax.Array:
         if self.probs is not None:
-            return jnp.sum(_entropy_of(self.probs), axis=-1)
+            return jnp.sum(entropy_term(self.probs), axis=-1)
         log_probs = self._log_probs()
         impossible = log_probs == -jnp.inf
         return -jnp.sum(self._probs() * jnp.where(impossible, 0, log_probs), axis=-1)

@@ -15,7 +15,7 @@ from repara.distributions.unit_interval import on_unit_interval
 __all__ = ["Cauchy", "HalfCauchy", "WrappedCauchy"]
 
 
-def _log1p_square(t: jax.Array) -> jax.Array:
+def log1p_square(t: jax.Array) -> jax.Array:
     """log(1 + t^2), where t^2 may overflow."""
     size = jnp.abs(t)
     far = size > 1
@@ -67,7 +67,7 @@ class Cauchy(LocationScale):
 
     @staticmethod
     def _standard_log_prob(t: jax.Array) -> jax.Array:
-        return -_log1p_square(t) - math.log(math.pi)
+        return -log1p_square(t) - math.log(math.pi)
 
 
 class HalfCauchy(Distribution):
@@ -104,7 +104,7 @@ class HalfCauchy(Distribution):
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
-            return math.log(2 / math.pi) - jnp.log(self.scale) - _log1p_square(z / self.scale)
+            return math.log(2 / math.pi) - jnp.log(self.scale) - log1p_square(z / self.scale)
 
         return self._supported(z, 1.0, inside)
 

@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
-from repara.distributions.bernoulli import _init_probs_or_logits
+from repara.distributions.probabilities import check_exactly_one
 from repara.special.elementary import expm1_over, log1p_over, log_sinh_over
 
 __all__ = ["ContinuousBernoulli"]
@@ -51,7 +51,8 @@ class ContinuousBernoulli(Distribution):
     noise_marginal = "uniform"
 
     def __init__(self, probs: ArrayLike | None = None, logits: ArrayLike | None = None) -> None:
-        _init_probs_or_logits(self, probs, logits)
+        check_exactly_one(type(self).__name__, probs=probs, logits=logits)
+        super().__init__(probs=probs, logits=logits)
 
     def _logit(self) -> jax.Array:
         if self.logits is not None:

@@ -11,9 +11,13 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Shape
-from repara.distributions.bernoulli import _entropy_of, _init_probs_or_logits, _log_or_inf
 from repara.distributions.constraints import Constraint
 from repara.distributions.discrete import Discrete
+from repara.distributions.probabilities import (
+    check_exactly_one,
+    entropy_term,
+    safe_log,
+)
 from repara.noise import open_uniform
 from repara.special import log_betainc, log_gammaincc
 from repara.special.elementary import sigmoid, softplus
@@ -29,7 +33,7 @@ def _logs(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
         return -softplus(-logits), -softplus(logits)
     sure = probs == 1
     # log1p: 1 - p has few digits of a small p, which a large count multiplies.
-    return _log_or_inf(probs), jnp.where(sure, -jnp.inf, jnp.log1p(-jnp.where(sure, 0, probs)))
+    return safe_log(probs), jnp.where(sure, -jnp.inf, jnp.log1p(-jnp.where(sure, 0, probs)))
 
 
 def _chances(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
@@ -85,7 +89,8 @@ class Binomial(Discrete):
         probs: ArrayLike | None = None,
         logits: ArrayLike | None = None,
     ) -> None:
-        _init_probs_or_logits(self, probs, logits, total_count=total_count)
+        check_exactly_one(type(self).__name__, probs=probs, logits=logits)
+        super().__init__(total_count=total_count, probs=probs, logits=logits)
 
     @property
     def support(self) -> Constraint:
@@ -156,7 +161,7 @@ class Binomial(Discrete):
     def enumerate_support(self) -> jax.Array:
         """All values, [n + 1] + [1] * len(batch_shape), to broadcast against the batch.
 
-        Where `total_count` varies over the batch, n is the largest: the values beyond its own
+        If `total_count` varies over the batch, n is the largest; values above a member's own
         count have log-density -inf.
         """
         values = jnp.arange(self._largest() + 1, dtype=self.dtype)
@@ -198,7 +203,7 @@ class Poisson(Discrete):
         return self._supported(z, 0.0, self._log_prob_inside)
 
     def _log_prob_inside(self, k: jax.Array) -> jax.Array:
-        return -log_factorial_excess_of_count(k) - deviance(k, self.rate, _log_or_inf(self.rate))
+        return -log_factorial_excess_of_count(k) - deviance(k, self.rate, safe_log(self.rate))
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         return _steps(x, jnp.inf, lambda k: jnp.exp(log_gammaincc(k + 1, self.rate)))
@@ -246,7 +251,8 @@ class Geometric(Discrete):
     support = constraints.nonnegative_integer
 
     def __init__(self, probs: ArrayLike | None = None, logits: ArrayLike | None = None) -> None:
-        _init_probs_or_logits(self, probs, logits)
+        check_exactly_one(type(self).__name__, probs=probs, logits=logits)
+        super().__init__(probs=probs, logits=logits)
 
     def _probs(self) -> jax.Array:
         return _chances(self.probs, self.logits)[0]
@@ -272,7 +278,7 @@ class Geometric(Discrete):
 
     def _entropy(self) -> jax.Array:
         p = self._probs()
-        return (_entropy_of(p) + _entropy_of(1 - p)) / p
+        return (entropy_term(p) + entropy_term(1 - p)) / p
 
     def _mean(self) -> jax.Array:
         return jnp.exp(-self.logits) if self.probs is None else (1 - self.probs) / self.probs
@@ -321,7 +327,8 @@ class NegativeBinomial(Discrete):
         probs: ArrayLike | None = None,
         logits: ArrayLike | None = None,
     ) -> None:
-        _init_probs_or_logits(self, probs, logits, total_count=total_count)
+        check_exactly_one(type(self).__name__, probs=probs, logits=logits)
+        super().__init__(total_count=total_count, probs=probs, logits=logits)
 
     def _odds(self) -> jax.Array:
         return jnp.exp(self.logits) if self.probs is None else self.probs / (1 - self.probs)

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from repara import noise as noise_lib
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
-from repara.distributions.matrices import _digamma_excess
+from repara.distributions.matrices import digamma_minus_log
 from repara.special import log_gamma_from_normal, normal_from_beta
 from repara.special.elementary import log1mexp
 from repara.special.stirling import log_factorial_excess
@@ -134,7 +134,7 @@ class Dirichlet(Distribution):
 
     def _mean_log_ratio(self) -> jax.Array:
         """E log z - log E z, negative."""
-        return _digamma_excess(self.concentration) - _digamma_excess(self._total())
+        return digamma_minus_log(self.concentration) - digamma_minus_log(self._total())
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         # Where some coordinates are 0, the density is 0 if one of them has a concentration above 1.

@@ -15,10 +15,9 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.unit_interval import on_unit_interval
+from repara.special.constants import EULER_GAMMA
 
 __all__ = ["Exponential", "Gompertz", "Rayleigh", "Weibull"]
-
-_EULER = 0.5772156649015329  # Euler's constant
 
 
 class Exponential(Distribution):
@@ -138,7 +137,7 @@ class Weibull(Distribution):
 
     def _entropy(self) -> jax.Array:
         k = self.concentration
-        return _EULER * (1 - 1 / k) + jnp.log(self.scale / k) + 1
+        return EULER_GAMMA * (1 - 1 / k) + jnp.log(self.scale / k) + 1
 
     def _mean(self) -> jax.Array:
         return self.scale * jnp.exp(gammaln(1 + 1 / self.concentration))
@@ -201,7 +200,7 @@ class Rayleigh(Distribution):
         return on_unit_interval(lambda u: self.scale * jnp.sqrt(-2 * jnp.log1p(-u)), u)
 
     def _entropy(self) -> jax.Array:
-        return 1 + 0.5 * _EULER - 0.5 * math.log(2) + jnp.log(self.scale)
+        return 1 + 0.5 * EULER_GAMMA - 0.5 * math.log(2) + jnp.log(self.scale)
 
     def _mean(self) -> jax.Array:
         return self.scale * math.sqrt(0.5 * math.pi)

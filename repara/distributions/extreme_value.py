@@ -13,12 +13,11 @@ from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
 from repara.distributions.location_scale import LocationScale
 from repara.distributions.unit_interval import on_unit_interval
+from repara.special.constants import EULER_GAMMA
 from repara.special.elementary import expm1_over, log1p_over
 from repara.special.polynomial import horner
 
 __all__ = ["Frechet", "GeneralizedExtremeValue", "Gumbel"]
-
-_EULER = 0.5772156649015329  # Euler's constant
 
 
 def _gumbel(u: jax.Array) -> jax.Array:
@@ -43,9 +42,9 @@ class Gumbel(LocationScale):
       1.0
     """
 
-    _standard_mean = _EULER
+    _standard_mean = EULER_GAMMA
     _standard_variance = math.pi**2 / 6
-    _standard_entropy = 1 + _EULER
+    _standard_entropy = 1 + EULER_GAMMA
 
     @staticmethod
     def _standard_icdf(u: jax.Array) -> jax.Array:
@@ -123,7 +122,7 @@ class Frechet(Distribution):
 
     def _entropy(self) -> jax.Array:
         a = self.concentration
-        return 1 + _EULER * (1 + 1 / a) + jnp.log(self.scale / a)
+        return 1 + EULER_GAMMA * (1 + 1 / a) + jnp.log(self.scale / a)
 
     def _mean(self) -> jax.Array:
         finite = ~(self.concentration <= 1)
@@ -144,12 +143,12 @@ class Frechet(Distribution):
 
 
 # log Gamma(1 - x) = euler x + sum_{k >= 2} zeta(k) x^k / k, DLMF 5.7.3. The values of zeta up to
-# k = 12 are tabulated, those beyond are 1 + 2^-k + 3^-k + 4^-k + ... cut below 2^-53.
+# k = 12 are tabulated, later ones are 1 + 2^-k + 3^-k + 4^-k + ... cut below 2^-53.
 _ZETA = [1.6449340668482264, 1.2020569031595942, 1.0823232337111382, 1.03692775514337,
          1.0173430619844491, 1.008349277381923, 1.0040773561979444, 1.0020083928260821,
          1.000994575127818, 1.0004941886041194, 1.000246086553308]  # fmt: skip
 _ZETA += [1 + sum(float(n) ** -k for n in range(2, 20)) for k in range(13, 31)]
-_LOG_GAMMA = [_EULER] + [z / k for k, z in enumerate(_ZETA, start=2)]
+_LOG_GAMMA = [EULER_GAMMA] + [z / k for k, z in enumerate(_ZETA, start=2)]
 # The series of (log Gamma(1 - 2 x) - 2 log Gamma(1 - x)) / x^2.
 _LOG_GAMMA_GAP = [z * (2**k - 2) / k for k, z in enumerate(_ZETA, start=2)]
 
@@ -210,7 +209,7 @@ class GeneralizedExtremeValue(Distribution):
 
     @property
     def support(self) -> Constraint:
-        return _reached(self.loc, self.scale, self.concentration, lower=None)
+        return generalized_support(self.loc, self.scale, self.concentration, lower=None)
 
     def _of_gumbel(self, w: jax.Array) -> jax.Array:
         return self.loc + self.scale * w * expm1_over(self.concentration * w)
@@ -241,14 +240,14 @@ class GeneralizedExtremeValue(Distribution):
     def _cdf(self, x: jax.Array) -> jax.Array:
         valid = self.support.check(x) | jnp.isnan(x)
         inside = self._inverse(jnp.where(valid, x, self.loc))
-        beyond = (self.concentration < 0).astype(x.dtype)
-        return jnp.where(valid | jnp.isnan(inside), inside, beyond)
+        outside = (self.concentration < 0).astype(x.dtype)
+        return jnp.where(valid | jnp.isnan(inside), inside, outside)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
         return on_unit_interval(self._transform, u)
 
     def _entropy(self) -> jax.Array:
-        return jnp.log(self.scale) + _EULER * self.concentration + _EULER + 1
+        return jnp.log(self.scale) + EULER_GAMMA * self.concentration + EULER_GAMMA + 1
 
     def _mean(self) -> jax.Array:
         finite = ~(self.concentration >= 1)
@@ -275,7 +274,7 @@ class GeneralizedExtremeValue(Distribution):
         return jnp.where(inside | jnp.isnan(mode), mode, end)
 
 
-def _reached(
+def generalized_support(
     loc: jax.Array, scale: jax.Array, concentration: jax.Array, lower: float | None
 ) -> Constraint:
     """Values with 1 + concentration y > 0, y = (x - loc) / scale, and y >= lower where given."""

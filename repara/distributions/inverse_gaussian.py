@@ -10,19 +10,18 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
-from repara.distributions.of_normal import OfNormal
+from repara.distributions.increasing_in_normal import IncreasingInNormal
 from repara.special import (
     log_inverse_gaussian_from_normal,
     log_k1e,
     normal_from_inverse_gaussian,
 )
+from repara.special.constants import HALF_LOG_2PI
 
 __all__ = ["InverseGaussian", "NormalInverseGaussian"]
 
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
-
-class InverseGaussian(OfNormal):
+class InverseGaussian(IncreasingInNormal):
     """The inverse Gaussian (Wald) distribution.
 
         q(x) = sqrt(l / (2 pi x^3)) exp(-l (x - m)^2 / (2 m^2 x)),   m = loc, l = concentration
@@ -67,22 +66,22 @@ class InverseGaussian(OfNormal):
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
             fall = 0.5 * (self.concentration / z) * (z / self.loc - 1) ** 2
-            return 0.5 * jnp.log(self.concentration) - _HALF_LOG_2PI - 1.5 * jnp.log(z) - fall
+            return 0.5 * jnp.log(self.concentration) - HALF_LOG_2PI - 1.5 * jnp.log(z) - fall
 
         return self._supported(z, self.loc, inside)
 
-    def _score_or(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Whether x is not in the support, and the noise of what takes its place there."""
+    def _outside_and_noise(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Whether x is outside the support, and the noise of x or of a substitute for it."""
         outside = x <= 0
         return outside, self._inverse(jnp.where(outside, self.loc, x))
 
     def _cdf(self, x: jax.Array) -> jax.Array:
-        outside, score = self._score_or(x)
-        return jnp.where(outside, 0 * score, ndtr(score))
+        outside, eps = self._outside_and_noise(x)
+        return jnp.where(outside, 0 * eps, ndtr(eps))
 
     def _sf(self, x: jax.Array) -> jax.Array:
-        outside, score = self._score_or(x)
-        return jnp.where(outside, 1 + 0 * score, ndtr(-score))
+        outside, eps = self._outside_and_noise(x)
+        return jnp.where(outside, 1 + 0 * eps, ndtr(-eps))
 
     def _mean(self) -> jax.Array:
         return self.loc + 0 * self.concentration

@@ -8,15 +8,14 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.cauchy import _log1p_square
-from repara.distributions.of_normal import OfNormal
+from repara.distributions.cauchy import log1p_square
+from repara.distributions.increasing_in_normal import IncreasingInNormal
+from repara.special.constants import HALF_LOG_2PI
 
 __all__ = ["JohnsonSU", "SinhArcsinh"]
 
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
-
-class _FourParameters(OfNormal, abstract=True):
+class _FourParameters(IncreasingInNormal, abstract=True):
     """What the two families share: four parameters, a real line, an increasing transform."""
 
     loc: jax.Array
@@ -77,7 +76,7 @@ class JohnsonSU(_FourParameters):
 
     def _log_prob_of_noise(self, eps: jax.Array) -> jax.Array:
         stretch = _log_cosh((eps - self.skewness) / self.tailweight) + jnp.log(self.scale)
-        return -0.5 * eps**2 - _HALF_LOG_2PI - stretch + jnp.log(self.tailweight)
+        return -0.5 * eps**2 - HALF_LOG_2PI - stretch + jnp.log(self.tailweight)
 
     def _mean(self) -> jax.Array:
         square = 1 / self.tailweight**2
@@ -139,9 +138,9 @@ class SinhArcsinh(_FourParameters):
         return jnp.sinh(angle / self.tailweight - self.skewness)
 
     def _log_prob_of_noise(self, eps: jax.Array) -> jax.Array:
-        stretch = _log_cosh(self._angle(eps)) - 0.5 * _log1p_square(eps)
+        stretch = _log_cosh(self._angle(eps)) - 0.5 * log1p_square(eps)
         scale = jnp.log(self.scale) + jnp.log(self.tailweight)
-        return -0.5 * eps**2 - _HALF_LOG_2PI - stretch - scale
+        return -0.5 * eps**2 - HALF_LOG_2PI - stretch - scale
 
 
 def _log_cosh(x: jax.Array) -> jax.Array:

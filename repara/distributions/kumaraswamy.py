@@ -10,11 +10,10 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.unit_interval import on_unit_interval
+from repara.special.constants import EULER_GAMMA
 from repara.special.elementary import log1mexp
 
 __all__ = ["Kumaraswamy"]
-
-_EULER = 0.5772156649015329  # Euler's constant
 
 
 class Kumaraswamy(Distribution):
@@ -100,7 +99,7 @@ class Kumaraswamy(Distribution):
 
     def _entropy(self) -> jax.Array:
         a, b = self.concentration1, self.concentration0
-        harmonic = digamma(b + 1) + _EULER
+        harmonic = digamma(b + 1) + EULER_GAMMA
         return (1 - 1 / b) + (1 - 1 / a) * harmonic - jnp.log(a) - jnp.log(b)
 
     def _mean(self) -> jax.Array:

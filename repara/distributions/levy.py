@@ -13,11 +13,9 @@ from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
 from repara.distributions.location_scale import LocationScale
 from repara.distributions.unit_interval import on_unit_interval
+from repara.special.constants import EULER_GAMMA, HALF_LOG_2PI
 
 __all__ = ["Levy", "Moyal"]
-
-_EULER = 0.5772156649015329  # Euler's constant
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 def _root(u: jax.Array) -> jax.Array:
@@ -66,7 +64,7 @@ class Levy(Distribution):
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
             square = self.scale / (z - self.loc)
-            return 1.5 * jnp.log(square) - jnp.log(self.scale) - _HALF_LOG_2PI - 0.5 * square
+            return 1.5 * jnp.log(square) - jnp.log(self.scale) - HALF_LOG_2PI - 0.5 * square
 
         above = jnp.where(z == self.loc, -jnp.inf, z)  # the density at the end itself is 0
         return self._supported(above, self.loc + self.scale, inside)
@@ -80,7 +78,7 @@ class Levy(Distribution):
         return on_unit_interval(self._transform, u)
 
     def _entropy(self) -> jax.Array:
-        return 0.5 * (1 + 3 * _EULER + math.log(16 * math.pi)) + jnp.log(self.scale)
+        return 0.5 * (1 + 3 * EULER_GAMMA + math.log(16 * math.pi)) + jnp.log(self.scale)
 
     def _mean(self) -> jax.Array:
         return jnp.where(jnp.isnan(self.loc + self.scale), jnp.nan, jnp.inf)
@@ -113,9 +111,9 @@ class Moyal(LocationScale):
       1.0
     """
 
-    _standard_mean = _EULER + math.log(2)
+    _standard_mean = EULER_GAMMA + math.log(2)
     _standard_variance = math.pi**2 / 2
-    _standard_entropy = 0.5 * (1 + _EULER + math.log(4 * math.pi))
+    _standard_entropy = 0.5 * (1 + EULER_GAMMA + math.log(4 * math.pi))
 
     @staticmethod
     def _standard_icdf(u: jax.Array) -> jax.Array:
@@ -127,4 +125,4 @@ class Moyal(LocationScale):
 
     @staticmethod
     def _standard_log_prob(t: jax.Array) -> jax.Array:
-        return -0.5 * (t + jnp.exp(-t)) - _HALF_LOG_2PI
+        return -0.5 * (t + jnp.exp(-t)) - HALF_LOG_2PI

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
-from repara.distributions.matrices import _log_gamma_ratio
+from repara.distributions.matrices import log_gamma_ratio
 from repara.special import logit_beta_from_normal, normal_from_beta
 from repara.special.elementary import softplus
 
@@ -112,7 +112,7 @@ class LKJCholesky(Distribution):
         d, powers = self.dim, self._powers()
         half = 0.5 * jnp.arange(1, d, dtype=powers.dtype).reshape((1,) * (powers.ndim - 1) + (-1,))
         constant = 0.25 * d * (d - 1) * math.log(math.pi)
-        log_normalizer = constant - jnp.sum(_log_gamma_ratio(0.5 * powers, half), axis=-1)
+        log_normalizer = constant - jnp.sum(log_gamma_ratio(0.5 * powers, half), axis=-1)
         return jnp.sum((powers - 2) * log_diagonal, axis=-1) - log_normalizer
 
     def _log_prob(self, z: jax.Array) -> jax.Array:

@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
 from repara.distributions.bijectors import StickBreaking
-from repara.distributions.normal import _HALF_LOG_2PI
+from repara.special.constants import HALF_LOG_2PI
 
 __all__ = ["LogisticNormal"]
 
@@ -60,7 +60,7 @@ class LogisticNormal(Distribution):
         return (StickBreaking().inverse(z) - self.loc) / self.scale
 
     def _log_prob_of_noise(self, eps: jax.Array) -> jax.Array:
-        normal = jnp.sum(-0.5 * eps**2 - _HALF_LOG_2PI - jnp.log(self.scale), axis=-1)
+        normal = jnp.sum(-0.5 * eps**2 - HALF_LOG_2PI - jnp.log(self.scale), axis=-1)
         return normal - StickBreaking().log_det(self.loc + self.scale * eps)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:

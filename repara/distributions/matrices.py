@@ -9,8 +9,7 @@ from jax.scipy.special import digamma, gammaln
 
 from repara.distributions.base import Distribution
 from repara.distributions.constraints import positive_definite
-from repara.distributions.gamma import _score_of_log
-from repara.distributions.multivariate_normal import _solve
+from repara.distributions.gamma import normal_from_log_gamma
 from repara.distributions.parameters import (
     as_float_arrays,
     at_least_32_bits,
@@ -23,7 +22,7 @@ from repara.special.stirling import log_factorial_excess
 __all__: list[str] = []
 
 
-def _check_lengths(q: Distribution, **letters: str) -> None:
+def check_lengths(q: Distribution, **letters: str) -> None:
     """Raises unless dimensions with one letter have one length.
 
     `letters` gives each parameter a letter for each of its event dimensions: loc="d",
@@ -41,7 +40,7 @@ def _check_lengths(q: Distribution, **letters: str) -> None:
                 )
 
 
-def _root_of(name: str, **given: object) -> dict[str, object]:
+def with_cholesky_factor(name: str, **given: object) -> dict[str, object]:
     """The arguments with `scale_tril` among them, from one of it and a symmetric matrix.
 
     The last two of `given` are the alternatives, the root first.
@@ -65,49 +64,35 @@ def _root_of(name: str, **given: object) -> dict[str, object]:
     return {**arrays, root: factor.astype(symmetric.dtype)}
 
 
-def _transposed(x: jax.Array) -> jax.Array:
-    return jnp.swapaxes(x, -2, -1)
-
-
-def _solve_matrix(root: jax.Array, x: jax.Array) -> jax.Array:
-    """root^-1 x for a lower triangular root and a matrix x."""
-    return _transposed(_solve(root[..., None, :, :], _transposed(x)))
-
-
-def _log_diagonal(root: jax.Array) -> jax.Array:
-    """The sum of the logarithms of the diagonal, [...]."""
-    return jnp.sum(jnp.log(jnp.diagonal(root, axis1=-2, axis2=-1)), axis=-1)
-
-
 def _halves(df: jax.Array, p: int) -> jax.Array:
     """(df - i) / 2 for i < p, in a last dimension."""
     steps = jnp.arange(p, dtype=df.dtype)
     return 0.5 * (df[..., None] - steps.reshape((1,) * df.ndim + (p,)))
 
 
-def _log_multigamma(df: jax.Array, p: int) -> jax.Array:
+def log_multigamma(df: jax.Array, p: int) -> jax.Array:
     """The logarithm of the multivariate gamma function at df / 2 (DLMF 35.3.4)."""
     constant = 0.25 * p * (p - 1) * math.log(math.pi)
     return constant + jnp.sum(gammaln(_halves(df, p)), axis=-1)
 
 
-def _multidigamma(df: jax.Array, p: int) -> jax.Array:
-    """The derivative of `_log_multigamma` in df / 2."""
+def multidigamma(df: jax.Array, p: int) -> jax.Array:
+    """The derivative of `log_multigamma` in df / 2."""
     return jnp.sum(digamma(_halves(df, p)), axis=-1)
 
 
-def _digamma_excess(x: jax.Array) -> jax.Array:
+def digamma_minus_log(x: jax.Array) -> jax.Array:
     """digamma(x) - log x, about -1 / (2 x) for large x: digamma(1 + x) - log x is a derivative."""
     return jax.jvp(log_factorial_excess, (x,), (jnp.ones_like(x),))[1] - 1 / x
 
 
-def _log_gamma_ratio(x: jax.Array, h: float | jax.Array) -> jax.Array:
+def log_gamma_ratio(x: jax.Array, h: float | jax.Array) -> jax.Array:
     """log Gamma(x + h) - log Gamma(x), by Stirling's formula: no logarithms of Gamma cancel."""
     excess = log_factorial_excess(x + h) - log_factorial_excess(x)
     return excess + (x + h - 1) * jnp.log1p(h / x) + h * (jnp.log(x) - 1)
 
 
-def _bartlett(df: jax.Array, eps: jax.Array, p: int) -> tuple[jax.Array, jax.Array]:
+def bartlett_from_normal(df: jax.Array, eps: jax.Array, p: int) -> tuple[jax.Array, jax.Array]:
     """The lower triangular A with A A^T ~ Wishart(df, I), and the logarithms of its diagonal.
 
     A_ii^2 ~ chi-squared(df - i), the others are standard normal (Bartlett 1933). The first p
@@ -122,14 +107,10 @@ def _bartlett(df: jax.Array, eps: jax.Array, p: int) -> tuple[jax.Array, jax.Arr
     return a.at[..., rows, columns].set(eps[..., p:]), log_diagonal
 
 
-def _bartlett_noise(df: jax.Array, a: jax.Array) -> jax.Array:
-    """The noise of `_bartlett`."""
+def normal_from_bartlett(df: jax.Array, a: jax.Array) -> jax.Array:
+    """The noise of `bartlett_from_normal`."""
     p = a.shape[-1]
     rows, columns = np.tril_indices(p, -1)
     log_half_square = 2 * jnp.log(jnp.diagonal(a, axis1=-2, axis2=-1)) - math.log(2)
-    diagonal = _score_of_log(_halves(df, p), log_half_square)
+    diagonal = normal_from_log_gamma(_halves(df, p), log_half_square)
     return jnp.concatenate([diagonal, a[..., rows, columns]], axis=-1)
-
-
-def _symmetric(x: jax.Array) -> jax.Array:
-    return 0.5 * (x + _transposed(x))

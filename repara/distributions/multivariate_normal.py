@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
+from repara.distributions.linear_algebra import matvec, solve_lower
 from repara.distributions.parameters import (
     as_float_arrays,
     at_least_32_bits,
@@ -132,12 +133,12 @@ class MultivariateNormal(Distribution):
     def _transform(self, eps: jax.Array) -> jax.Array:
         if self.scale_tril is None:
             return self.loc + self.scale_diag * eps
-        return self.loc + _times(jnp.tril(self.scale_tril), eps)
+        return self.loc + matvec(jnp.tril(self.scale_tril), eps)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         if self.scale_tril is None:
             return (z - self.loc) / self.scale_diag
-        return _solve(jnp.tril(self.scale_tril), z - self.loc)
+        return solve_lower(jnp.tril(self.scale_tril), z - self.loc)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         return self._log_prob_of_noise(self._inverse(z))
@@ -182,22 +183,3 @@ def _root_of_precision(precision: jax.Array) -> jax.Array:
         jnp.eye(precision.shape[-1], dtype=precision.dtype), precision.shape
     )
     return solve_triangular(jnp.swapaxes(upper, -2, -1), identity, lower=True)
-
-
-def _times(matrix: jax.Array, x: jax.Array) -> jax.Array:
-    """matrix @ x for the last dimension of x, as one matrix product where there is one matrix."""
-    if math.prod(matrix.shape[:-2]) == 1:
-        return x @ matrix.reshape(matrix.shape[-2:]).T
-    return (matrix @ x[..., None])[..., 0]
-
-
-def _solve(root: jax.Array, x: jax.Array) -> jax.Array:
-    """root^-1 x for a lower triangular root, as one solve where there is one matrix."""
-    d = x.shape[-1]
-    if math.prod(root.shape[:-2]) == 1:
-        flat = x.reshape(-1, d).T
-        return solve_triangular(root.reshape(d, d), flat, lower=True).T.reshape(x.shape)
-    batch = jnp.broadcast_shapes(root.shape[:-2], x.shape[:-1])
-    root = jnp.broadcast_to(root, (*batch, d, d))
-    x = jnp.broadcast_to(x, (*batch, d))
-    return solve_triangular(root, x[..., None], lower=True)[..., 0]

@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
-from repara.distributions.extreme_value import _reached
+from repara.distributions.extreme_value import generalized_support
 from repara.distributions.unit_interval import on_unit_interval
 from repara.special.elementary import expm1_over, log1p_over
 
@@ -129,7 +129,7 @@ class GeneralizedPareto(Distribution):
 
     @property
     def support(self) -> Constraint:
-        return _reached(self.loc, self.scale, self.concentration, lower=0.0)
+        return generalized_support(self.loc, self.scale, self.concentration, lower=0.0)
 
     def _of_exponential(self, e: jax.Array) -> jax.Array:
         return self.loc + self.scale * e * expm1_over(self.concentration * e)

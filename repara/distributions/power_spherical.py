@@ -9,8 +9,8 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
-from repara.distributions.matrices import _log_gamma_ratio
-from repara.distributions.von_mises_fisher import _DIRECTION, _around
+from repara.distributions.matrices import log_gamma_ratio
+from repara.distributions.von_mises_fisher import NONZERO_VECTOR, direction_around
 from repara.special import logit_beta_from_normal
 from repara.special.elementary import softplus
 
@@ -47,7 +47,7 @@ class PowerSpherical(Distribution):
     mean_direction: jax.Array
     concentration: jax.Array
     arg_constraints: ClassVar = {
-        "mean_direction": _DIRECTION,
+        "mean_direction": NONZERO_VECTOR,
         "concentration": constraints.nonnegative,
     }
     support = constraints.unit_vector
@@ -83,7 +83,7 @@ class PowerSpherical(Distribution):
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
         cosine, sine, log_up = self._cosine(eps[..., 0])
-        z = _around(self._unit(), cosine[..., None], sine[..., None], eps[..., 1:])
+        z = direction_around(self._unit(), cosine[..., None], sine[..., None], eps[..., 1:])
         return z, self.concentration * log_up - self._log_normalizer()
 
     def _log_normalizer(self) -> jax.Array:
@@ -135,4 +135,4 @@ def _log_normalizer(k: jax.Array, b: float) -> jax.Array:
 
     (4 pi)^b Gamma(k + b) / Gamma(k + 2 b)
     """
-    return b * math.log(4 * math.pi) - _log_gamma_ratio(k + b, b)
+    return b * math.log(4 * math.pi) - log_gamma_ratio(k + b, b)

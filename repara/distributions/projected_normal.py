@@ -94,7 +94,7 @@ def _log_radial(t: jax.Array, m: int) -> jax.Array:
     def integrand(x: jax.Array) -> jax.Array:
         x = x - left
         fall = m * (x - jnp.log1p(x)) + 0.5 * (peak * x) ** 2
-        # -(r - t)^2 / 2 beyond its value at a held t, which alone depends on the parameter.
+        # The change of -(r - t)^2 / 2 since t was stopped: it is 0 and carries the derivative in t.
         moved = (t - stop_gradient(t)) * (peak * (1 + x) - stop_gradient(t)) - 0.5 * (
             t - stop_gradient(t)
         ) ** 2

@@ -9,8 +9,8 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
-from repara.distributions.bernoulli import _init_probs_or_logits
 from repara.distributions.constraints import Constraint
+from repara.distributions.probabilities import check_exactly_one
 
 __all__ = ["ExpRelaxedOneHotCategorical", "RelaxedOneHotCategorical"]
 
@@ -34,7 +34,8 @@ class _Relaxed(Distribution, abstract=True):
         probs: ArrayLike | None = None,
         logits: ArrayLike | None = None,
     ) -> None:
-        _init_probs_or_logits(self, probs, logits, temperature=temperature)
+        check_exactly_one(type(self).__name__, probs=probs, logits=logits)
+        super().__init__(temperature=temperature, probs=probs, logits=logits)
 
     @property
     def event_shape(self) -> Shape:

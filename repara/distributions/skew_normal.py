@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.of_normal import OfNormal
+from repara.distributions.increasing_in_normal import IncreasingInNormal
 from repara.special import log_ndtr, normal_from_skew_normal, skew_normal_from_normal
 
 __all__ = ["SkewNormal"]
 
 
-class SkewNormal(OfNormal):
+class SkewNormal(IncreasingInNormal):
     """The skew-normal distribution.
 
         q(x) = 2 phi(t) Phi(skewness t) / scale,   t = (x - loc) / scale

@@ -9,15 +9,15 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.constraints import Constraint
-from repara.distributions.of_normal import OfNormal
+from repara.distributions.increasing_in_normal import IncreasingInNormal
 from repara.special import log_ndtr, ndtri, truncated_normal_from_normal
+from repara.special.constants import HALF_LOG_2PI
 from repara.special.normal import mills_ratio
 from repara.special.quadrature import gauss_legendre
 from repara.special.truncated_normal import minus_log_tail_ratio
 
 __all__ = ["TruncatedNormal"]
 
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 # To rounding for integrands that fall by exp(-40), as a normal or an exponential one.
 _RULE = gauss_legendre(40)
 
@@ -40,7 +40,7 @@ def _log_mass(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.where(tail, far, across)
 
 
-class TruncatedNormal(OfNormal):
+class TruncatedNormal(IncreasingInNormal):
     """A normal given that its value lies in an interval.
 
         q(x) = N(x; loc, scale^2) / (Phi(b) - Phi(a)),   a = (low - loc) / scale, b likewise
@@ -125,11 +125,11 @@ class TruncatedNormal(OfNormal):
         # With a >= 0 the end nearest to loc and m Mills' ratio, the mass is m(a) phi(a) times
         # 1 - Phi(-b) / Phi(-a), and phi(a) goes into the exponent, where it is large.
         in_tail = -jnp.log(mills_ratio(near)) - jnp.log(-jnp.expm1(-_drop(near, far)))
-        constant = jnp.where(tail, in_tail, -log_mass - _HALF_LOG_2PI) - jnp.log(self.scale)
+        constant = jnp.where(tail, in_tail, -log_mass - HALF_LOG_2PI) - jnp.log(self.scale)
 
         def inside(z: jax.Array) -> jax.Array:
-            beyond = jnp.abs(z - nearest) / self.scale
-            return constant - 0.5 * beyond * (beyond + 2 * near)
+            far = jnp.abs(z - nearest) / self.scale
+            return constant - 0.5 * far * (far + 2 * near)
 
         return self._supported(z, jnp.clip(self.loc, self.low, self.high), inside)
 

@@ -9,14 +9,14 @@ from jax.scipy.special import i0e, i1e, ndtr
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.of_normal import OfNormal, at_any
+from repara.distributions.increasing_in_normal import IncreasingInNormal, for_any_noise
 from repara.special import normal_from_von_mises, von_mises_from_normal
 from repara.special.von_mises import far_von_mises_from_normal
 
 __all__ = ["VonMises"]
 
 
-class VonMises(OfNormal):
+class VonMises(IncreasingInNormal):
     """The von Mises distribution of an angle.
 
         q(x) = exp(concentration cos(x - loc)) / (2 pi I0(concentration))
@@ -57,11 +57,11 @@ class VonMises(OfNormal):
     def _transform(self, eps: jax.Array) -> jax.Array:
         return self.loc + von_mises_from_normal(eps, self.concentration)
 
-    def _at_any(self, eps: jax.Array) -> jax.Array:
-        def beyond(eps: jax.Array) -> jax.Array:
+    def _transform_any(self, eps: jax.Array) -> jax.Array:
+        def far(eps: jax.Array) -> jax.Array:
             return self.loc + far_von_mises_from_normal(eps, self.concentration)
 
-        return at_any(self._transform, beyond, eps, only_single=True)
+        return for_any_noise(self._transform, far, eps, only_in_float32=True)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return normal_from_von_mises(z - self.loc, self.concentration)
@@ -71,13 +71,13 @@ class VonMises(OfNormal):
         return -fall - jnp.log(2 * math.pi * i0e(self.concentration))
 
     def _cdf(self, x: jax.Array) -> jax.Array:
-        return ndtr(self._score(x))
+        return ndtr(self._noise_of_angle(x))
 
     def _sf(self, x: jax.Array) -> jax.Array:
-        return ndtr(-self._score(x))
+        return ndtr(-self._noise_of_angle(x))
 
-    def _score(self, x: jax.Array) -> jax.Array:
-        # Where samples are; before it the distribution function is 0, beyond it 1.
+    def _noise_of_angle(self, x: jax.Array) -> jax.Array:
+        # Samples lie in this interval; the distribution function is 0 before it and 1 after it.
         angle = jnp.clip(x - self.loc, -math.pi, math.pi)
         return normal_from_von_mises(angle, self.concentration)
 

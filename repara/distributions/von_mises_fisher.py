@@ -13,7 +13,7 @@ from repara.special import von_mises_fisher_angle, von_mises_fisher_log_normaliz
 
 __all__ = ["VonMisesFisher"]
 
-_DIRECTION = Constraint(
+NONZERO_VECTOR = Constraint(
     "a vector of numbers that are not all zero",
     lambda x: jnp.any(x != 0, axis=-1) & ~jnp.any(jnp.isnan(x), axis=-1),
     1,
@@ -51,7 +51,7 @@ class VonMisesFisher(Distribution):
     mean_direction: jax.Array
     concentration: jax.Array
     arg_constraints: ClassVar = {
-        "mean_direction": _DIRECTION,
+        "mean_direction": NONZERO_VECTOR,
         "concentration": constraints.nonnegative,
     }
     support = constraints.unit_vector
@@ -74,7 +74,7 @@ class VonMisesFisher(Distribution):
     def _transform(self, eps: jax.Array) -> jax.Array:
         mu, d = self._unit(), self.event_shape[0]
         angle = von_mises_fisher_angle(eps[..., 0], self.concentration, d)[..., None]
-        return _around(mu, jnp.cos(angle), jnp.sin(angle), eps[..., 1:])
+        return direction_around(mu, jnp.cos(angle), jnp.sin(angle), eps[..., 1:])
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         log_normalizer = von_mises_fisher_log_normalizer(self.concentration, self.event_shape[0])
@@ -113,7 +113,9 @@ class VonMisesFisher(Distribution):
         return self._unit()
 
 
-def _around(mu: jax.Array, cosine: jax.Array, sine: jax.Array, rest: jax.Array) -> jax.Array:
+def direction_around(
+    mu: jax.Array, cosine: jax.Array, sine: jax.Array, rest: jax.Array
+) -> jax.Array:
     """cosine mu + sine v, v being the direction of `rest` rotated to be orthogonal to mu."""
     rest = rest / jnp.sqrt(jnp.sum(rest * rest, axis=-1, keepdims=True))
     pole = jnp.where(mu[..., :1] < 0, -1.0, 1.0).astype(mu.dtype)

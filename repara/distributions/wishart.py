@@ -10,17 +10,19 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
+from repara.distributions.linear_algebra import (
+    solve_lower_matrix,
+    sum_log_diagonal,
+    symmetrize,
+    transpose,
+)
 from repara.distributions.matrices import (
-    _bartlett,
-    _bartlett_noise,
-    _check_lengths,
-    _log_diagonal,
-    _log_multigamma,
-    _multidigamma,
-    _root_of,
-    _solve_matrix,
-    _symmetric,
-    _transposed,
+    bartlett_from_normal,
+    check_lengths,
+    log_multigamma,
+    multidigamma,
+    normal_from_bartlett,
+    with_cholesky_factor,
 )
 
 __all__ = ["InverseWishart", "Wishart"]
@@ -59,14 +61,14 @@ class _Bartlett(Distribution, abstract=True):
     def _square(self) -> jax.Array:
         """L L^T."""
         root = self._root()
-        return _symmetric(root @ _transposed(root))
+        return symmetrize(root @ transpose(root))
 
     def _log_prob_of(self, half_log_det: jax.Array, trace: jax.Array, power: float) -> jax.Array:
         """The density from log det(z) / 2 and the trace; z^(-1) has the density of power -1."""
         p = self._size()
         exponent = power * self.df - (p + 1)
-        normalizer = 0.5 * p * math.log(2) * self.df + _log_multigamma(self.df, p)
-        scale = power * self.df * _log_diagonal(self._root())
+        normalizer = 0.5 * p * math.log(2) * self.df + log_multigamma(self.df, p)
+        scale = power * self.df * sum_log_diagonal(self._root())
         return exponent * half_log_det - 0.5 * trace - scale - normalizer
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
@@ -116,44 +118,44 @@ class Wishart(_Bartlett):
         *,
         covariance_matrix: ArrayLike | None = None,
     ) -> None:
-        given: Any = _root_of(
+        given: Any = with_cholesky_factor(
             "Wishart", df=df, scale_tril=scale_tril, covariance_matrix=covariance_matrix
         )
         super().__init__(**given)
-        _check_lengths(self, scale_tril="pp")
+        check_lengths(self, scale_tril="pp")
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self._of_factor(_bartlett(self.df, eps, self._size())[0])
+        return self._of_factor(bartlett_from_normal(self.df, eps, self._size())[0])
 
     def _of_factor(self, a: jax.Array) -> jax.Array:
         root = self._root() @ a
-        return _symmetric(root @ _transposed(root))
+        return symmetrize(root @ transpose(root))
 
     def _whitened(self, z: jax.Array) -> jax.Array:
         """L^-1 z L^-T."""
-        half = _solve_matrix(self._root(), z)
-        return _symmetric(_solve_matrix(self._root(), _transposed(half)))
+        half = solve_lower_matrix(self._root(), z)
+        return symmetrize(solve_lower_matrix(self._root(), transpose(half)))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return _bartlett_noise(self.df, jnp.linalg.cholesky(self._whitened(z)))
+        return normal_from_bartlett(self.df, jnp.linalg.cholesky(self._whitened(z)))
 
     def _log_density(self, z: jax.Array) -> jax.Array:
         # L^-1 times the factor of z, whose squares sum to the trace: nothing cancels.
         factor = jnp.linalg.cholesky(z)
-        trace = jnp.sum(_solve_matrix(self._root(), factor) ** 2, axis=(-2, -1))
-        return self._log_prob_of(_log_diagonal(factor), trace, 1.0)
+        trace = jnp.sum(solve_lower_matrix(self._root(), factor) ** 2, axis=(-2, -1))
+        return self._log_prob_of(sum_log_diagonal(factor), trace, 1.0)
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
-        a, log_diagonal = _bartlett(self.df, eps, self._size())
-        half_log_det = _log_diagonal(self._root()) + jnp.sum(log_diagonal, axis=-1)
+        a, log_diagonal = bartlett_from_normal(self.df, eps, self._size())
+        half_log_det = sum_log_diagonal(self._root()) + jnp.sum(log_diagonal, axis=-1)
         log_prob = self._log_prob_of(half_log_det, jnp.sum(a * a, axis=(-2, -1)), 1.0)
         return self._of_factor(a), log_prob
 
     def _entropy(self) -> jax.Array:
         p = self._size()
-        log_det = 2 * _log_diagonal(self._root()) + p * math.log(2)
-        spread = 0.5 * (self.df - (p + 1)) * _multidigamma(self.df, p) - 0.5 * p * self.df
-        return 0.5 * (p + 1) * log_det + _log_multigamma(self.df, p) - spread
+        log_det = 2 * sum_log_diagonal(self._root()) + p * math.log(2)
+        spread = 0.5 * (self.df - (p + 1)) * multidigamma(self.df, p) - 0.5 * p * self.df
+        return 0.5 * (p + 1) * log_det + log_multigamma(self.df, p) - spread
 
     def _mean(self) -> jax.Array:
         return self.df[..., None, None] * self._square()
@@ -206,43 +208,43 @@ class InverseWishart(_Bartlett):
         *,
         scale_matrix: ArrayLike | None = None,
     ) -> None:
-        given: Any = _root_of(
+        given: Any = with_cholesky_factor(
             "InverseWishart", df=df, scale_tril=scale_tril, scale_matrix=scale_matrix
         )
         super().__init__(**given)
-        _check_lengths(self, scale_tril="pp")
+        check_lengths(self, scale_tril="pp")
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self._of_factor(_bartlett(self.df, eps, self._size())[0])[0]
+        return self._of_factor(bartlett_from_normal(self.df, eps, self._size())[0])[0]
 
     def _of_factor(self, a: jax.Array) -> tuple[jax.Array, jax.Array]:
-        root = _solve_matrix(a, _transposed(self._root()))
-        return _symmetric(_transposed(root) @ root), root
+        root = solve_lower_matrix(a, transpose(self._root()))
+        return symmetrize(transpose(root) @ root), root
 
     def _whitened(self, z: jax.Array) -> jax.Array:
         """V with V^T V = L^T z^-1 L."""
-        return _solve_matrix(jnp.linalg.cholesky(z), self._root())
+        return solve_lower_matrix(jnp.linalg.cholesky(z), self._root())
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         v = self._whitened(z)
-        return _bartlett_noise(self.df, jnp.linalg.cholesky(_symmetric(_transposed(v) @ v)))
+        return normal_from_bartlett(self.df, jnp.linalg.cholesky(symmetrize(transpose(v) @ v)))
 
     def _log_density(self, z: jax.Array) -> jax.Array:
         factor = jnp.linalg.cholesky(z)
-        trace = jnp.sum(_solve_matrix(factor, self._root()) ** 2, axis=(-2, -1))
-        return self._log_prob_of(_log_diagonal(factor), trace, -1.0)
+        trace = jnp.sum(solve_lower_matrix(factor, self._root()) ** 2, axis=(-2, -1))
+        return self._log_prob_of(sum_log_diagonal(factor), trace, -1.0)
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
-        a, log_diagonal = _bartlett(self.df, eps, self._size())
-        half_log_det = _log_diagonal(self._root()) - jnp.sum(log_diagonal, axis=-1)
+        a, log_diagonal = bartlett_from_normal(self.df, eps, self._size())
+        half_log_det = sum_log_diagonal(self._root()) - jnp.sum(log_diagonal, axis=-1)
         log_prob = self._log_prob_of(half_log_det, jnp.sum(a * a, axis=(-2, -1)), -1.0)
         return self._of_factor(a)[0], log_prob
 
     def _entropy(self) -> jax.Array:
         p = self._size()
-        log_det = 2 * _log_diagonal(self._root()) - p * math.log(2)
-        spread = 0.5 * (self.df + (p + 1)) * _multidigamma(self.df, p) - 0.5 * p * self.df
-        return 0.5 * (p + 1) * log_det + _log_multigamma(self.df, p) - spread
+        log_det = 2 * sum_log_diagonal(self._root()) - p * math.log(2)
+        spread = 0.5 * (self.df + (p + 1)) * multidigamma(self.df, p) - 0.5 * p * self.df
+        return 0.5 * (p + 1) * log_det + log_multigamma(self.df, p) - spread
 
     def _mean(self) -> jax.Array:
         below = self.df - (self._size() + 1)

@@ -10,8 +10,8 @@ import pytest
 import repara as rp
 from repara.distributions.discrete import Discrete
 from repara.distributions.divergences.registry import CLOSED_FORMS
+from repara.distributions.increasing_in_normal import IncreasingInNormal
 from repara.distributions.location_scale import LocationScale
-from repara.distributions.of_normal import OfNormal
 
 KEY = jax.random.key(0)
 
@@ -50,7 +50,7 @@ def moved(q, by):
     return jax.tree.map(lambda x: x + by, q)
 
 
-@pytest.mark.parametrize("make", [rp.Distribution, OfNormal, Discrete, LocationScale])
+@pytest.mark.parametrize("make", [rp.Distribution, IncreasingInNormal, Discrete, LocationScale])
 def test_abstract_classes_have_no_instances(make):
     with pytest.raises(TypeError, match=f"{make.__name__} is abstract"):
         make()

@@ -21,9 +21,11 @@ def shape_and_rate(q: Distribution) -> tuple[jax.Array, jax.Array]:
     """Returns the concentration and the rate of the gamma variable behind a distribution."""
     if isinstance(q, Exponential):
         return jnp.ones_like(q.rate), q.rate
-    if isinstance(q, (Chi, Chi2)):
+    if isinstance(q, Chi):
         return 0.5 * q.df, jnp.full_like(q.df, 0.5)
-    assert isinstance(q, (Gamma, ExpGamma, InverseGamma))
+    if isinstance(q, (Gamma, Chi2)):
+        return q._shape_and_rate()
+    assert isinstance(q, (ExpGamma, InverseGamma))
     return q.concentration, q.rate
 
 

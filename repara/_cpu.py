@@ -69,6 +69,11 @@ class Packed(Generic[T]):
     Args:
       arrays: the complex arrays, and the last array itself if their number is odd.
       structure: the structure of the tree.
+
+    Example:
+      >>> packed = Packed.pack((jnp.float32(1.0), jnp.float32(2.0)))
+      >>> packed.arrays[0].dtype
+      dtype('complex64')
     """
 
     def __init__(self, arrays: Outputs, structure: Any) -> None:

@@ -4,7 +4,7 @@ A *source* is a function
 
     source(key, shape, noise_shape, marginal, dtype) -> eps
 
-It draws `prod(shape)` points of shape `noise_shape`. Every coordinate of a point has the given
+It draws `prod(shape)` points of shape `noise_shape`. Every coordinate of a point has the requested
 marginal distribution: standard normal, or uniform on the open unit interval. The sources differ
 only in the dependence between points. Each of them therefore works with the transform of every
 distribution, and estimates of `E[f(transform(eps))]` stay unbiased. Fixed noise (common random

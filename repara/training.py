@@ -1,4 +1,4 @@
-"""The training loop: a pure step, an epoch as one compiled scan, batches sharded over a mesh."""
+"""Training with Optax: a pure step, an epoch as one compiled scan, batches sharded over a mesh."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -10,8 +10,11 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 __all__ = [
+    "FIRST_BAD_STEP",
     "Epoch",
     "LossFunction",
+    "Metrics",
+    "Params",
     "TrainState",
     "TrainStep",
     "data_mesh",
@@ -22,20 +25,23 @@ __all__ = [
 ]
 
 Params = Any
+"""A pytree of arrays."""
+
 Metrics = dict[str, jax.Array]
+"""Metrics by name."""
 
 FIRST_BAD_STEP = "first_bad_step"
-"""The metric of an epoch that names the first step whose loss was not finite, -1 for none."""
+"""The name of an epoch's metric: the first step whose loss was not finite, -1 if there is none."""
 
 
 class TrainState(NamedTuple):
-    """What a step reads and writes; a pytree.
+    """The state of training; a pytree.
 
     Attributes:
-      step: the number of steps taken, int32.
+      step: the number of steps done, int32.
       params: the parameters.
       opt_state: the state of the Optax optimizer.
-      average: the weight average of the parameters, None where none is kept.
+      average: the exponential moving average of the parameters; None if there is none.
     """
 
     step: jax.Array
@@ -45,17 +51,17 @@ class TrainState(NamedTuple):
 
     @property
     def eval_params(self) -> Params:
-        """The parameters to evaluate with: the average where there is one."""
+        """The parameters for evaluation: the average if there is one."""
         return self.params if self.average is None else self.average
 
 
 class LossFunction(Protocol):
-    """The type of a loss: one value an example, and metrics, one value an example each."""
+    """The type of a loss function: one loss per example, and metrics with one value per example."""
 
     def __call__(
         self, params: Params, batch: jax.Array, key: jax.Array, step: jax.Array
     ) -> tuple[jax.Array, Metrics]:
-        """Returns the loss [B], minimised, and metrics of shape [B]; the key is consumed."""
+        """Returns the loss [B] to minimize, and metrics of shape [B]; the key is consumed."""
         ...
 
 
@@ -69,12 +75,12 @@ Epoch = Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]
 def init_state(
     params: Params, optimizer: optax.GradientTransformation, *, average: bool = False
 ) -> TrainState:
-    """The state before the first step.
+    """Returns the state before the first step.
 
     Args:
       params: the initial parameters.
       optimizer: an Optax optimizer.
-      average: whether to keep a weight average.
+      average: whether to average the parameters.
 
     Returns:
       The state; the average starts as a copy of the parameters.
@@ -83,7 +89,7 @@ def init_state(
       >>> int(init_state({"w": jnp.zeros(3)}, optax.sgd(0.1)).step)
       0
     """
-    # A copy, as the buffers of the state are donated to the first epoch.
+    # A copy, since the buffers of the state are donated to the first epoch.
     copy = jax.tree.map(jnp.copy, params) if average else None
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), copy)
 
@@ -94,21 +100,21 @@ def make_train_step(
     *,
     average_decay: float | None = None,
 ) -> TrainStep:
-    """A pure training step on the mean of the loss.
+    """Returns a pure training step on the mean of the loss.
 
         theta <- theta + optimizer(grad mean_b loss_b),   average <- d average + (1 - d) theta
 
-    Early in training the decay d is (1 + t) / (10 + t) where that is smaller, so that the average
-    is not held back by the initial parameters.
+    The decay d is `average_decay`, or (1 + t) / (10 + t) early in training if that is smaller, so
+    that the average soon forgets the initial parameters.
 
     Args:
-      loss_function: the loss of each example, [B], with metrics.
+      loss_function: returns the loss of each example, [B], and metrics.
       optimizer: an Optax optimizer.
-      average_decay: the decay of the weight average, in [0, 1); None where none is kept.
+      average_decay: the decay of the average of the parameters, in [0, 1); None for no average.
 
     Returns:
-      The step `(state, batch, key) -> (state, metrics)`; the metrics are "loss" and the means of
-      those of the loss function.
+      The step `(state, batch, key) -> (state, metrics)`. The metrics are "loss", and the means over
+      the batch of the metrics of the loss function.
 
     Example:
       >>> loss = lambda params, batch, key, step: ((batch - params) ** 2, {})
@@ -147,25 +153,25 @@ def make_train_step(
 def make_epoch(
     train_step: TrainStep, *, num_examples: int, batch_size: int, mesh: Mesh | None = None
 ) -> Epoch:
-    """Compiles a pass over device-resident data into one `lax.scan`.
+    """Returns a compiled pass over device-resident data, one `lax.scan`.
 
-    The examples are shuffled anew each epoch and the incomplete last batch is left out, so that
-    every epoch leaves out other examples. The key of a step is `fold_in(step_key, step)` and that
-    of a shuffle `fold_in(shuffle_key, epoch)`, both from the run's key: an epoch depends on nothing
-    but the state, the data and that key, and a run resumed from a state is bit-for-bit the
-    uninterrupted one.
+    Each epoch shuffles the examples and leaves out the incomplete last batch, so every epoch leaves
+    out other examples. The key of a step is `fold_in(step_key, step)`, the key of a shuffle is
+    `fold_in(shuffle_key, epoch)`, and both come from one split of the run's key. An epoch depends
+    only on the state, the data and that key, so a run resumed from a state is bit-for-bit the
+    uninterrupted run.
 
     Args:
-      train_step: the pure step.
+      train_step: the result of `make_train_step`.
       num_examples: N, the length of the data.
-      batch_size: B, from 1 to N; with a mesh a multiple of its number of devices.
+      batch_size: B, from 1 to N; with a mesh, a multiple of its number of devices.
       mesh: a mesh with an axis "data" over which batches are sharded; None for one device.
 
     Returns:
-      The compiled epoch `(state, data, run_key) -> (state, metrics)`. Its state argument is
-      donated. The metrics are means over the steps; "parameter_norm" at the end of the epoch and
-      "change_norm", that of the epoch's change of the parameters; and "first_bad_step", the first
-      step whose loss was not finite, -1 if there is none.
+      The compiled epoch `(state, data, run_key) -> (state, metrics)`. Its argument `state` is
+      donated. The metrics are the means of the step's metrics; "parameter_norm", the norm of the
+      parameters after the epoch; "change_norm", the norm of their change in the epoch; and
+      "first_bad_step", the first step whose loss was not finite, -1 if there is none.
 
     Raises:
       ValueError: the batch size is out of range or not a multiple of the number of devices.
@@ -187,11 +193,13 @@ def make_epoch(
             f"batch_size must be a multiple of the {mesh.shape['data']} devices, got {batch_size}"
         )
     steps = num_examples // batch_size
+    by_example = None if mesh is None else NamedSharding(mesh, PartitionSpec("data"))
 
     def shard(x: jax.Array) -> jax.Array:
-        if mesh is None:
+        if by_example is None:
             return x
-        return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, PartitionSpec("data")))
+        sharded: jax.Array = jax.lax.with_sharding_constraint(x, by_example)
+        return sharded
 
     def epoch(state: TrainState, data: jax.Array, run_key: jax.Array) -> tuple[TrainState, Metrics]:
         shuffle_key, step_key = jax.random.split(run_key)
@@ -212,7 +220,7 @@ def make_epoch(
         start = state.params
         (state, first_bad), metrics = jax.lax.scan(body, (state, jnp.int32(-1)), batches)
         means = jax.tree.map(jnp.mean, metrics)
-        # Once an epoch: in every step the norms would cost a seventh of a small network's time.
+        # Once per epoch: in every step the norms would take a seventh of a small network's time.
         norms = {
             "parameter_norm": optax.tree.norm(state.params),
             "change_norm": optax.tree.norm(jax.tree.map(jnp.subtract, state.params, start)),
@@ -223,10 +231,10 @@ def make_epoch(
 
 
 def data_mesh(num_devices: int | None = None) -> Mesh:
-    """A mesh with the one axis "data" over the devices of all hosts.
+    """Returns a mesh with the single axis "data" over the devices of all hosts.
 
     Args:
-      num_devices: how many devices to take; None for all.
+      num_devices: the number of devices to use; None for all.
 
     Returns:
       The mesh.
@@ -255,7 +263,7 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
       mesh: the mesh.
 
     Returns:
-      The same pytree, each leaf replicated over the mesh.
+      The same pytree, with each leaf replicated over the mesh.
 
     Example:
       >>> replicate(jnp.ones(3), data_mesh(1)).shape
@@ -268,8 +276,9 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
     def put(x: Any) -> jax.Array:
         if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
             data = put(jax.random.key_data(x))
-            return jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
-        # Each host puts its copy on its own devices.
+            keys: jax.Array = jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
+            return keys
+        # Each host copies to its own devices.
         host = np.asarray(x)
         return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 

@@ -6,25 +6,25 @@ import pytest
 from repara import binarization
 
 
-def test_draw_has_the_grey_level_as_its_probability():
+def test_draw_has_the_gray_level_as_its_probability():
     levels = np.arange(256, dtype=np.uint8)
     n = 20_000
     images = jnp.asarray(np.broadcast_to(levels, (n, 256)))
     mean = np.asarray(jnp.mean(binarization.draw(jax.random.key(0), images), axis=0))
     p = levels / 255
     error = np.sqrt(p * (1 - p) / n)
-    assert error.max() < 0.004  # a 2% error of a probability of one half is seen
+    assert error.max() < 0.004  # a 2% error of a probability of one half would be seen
     assert np.all(np.abs(mean - p) <= 5 * error)
     assert mean[0] == 0
     assert mean[255] == 1
 
 
 def test_draws_are_independent_of_one_another():
-    images = jnp.full((1, 100_001), 128, jnp.uint8)  # odd: the last word is used by half
+    images = jnp.full((1, 100_001), 128, jnp.uint8)  # odd: only half of the last word is used
     x = np.asarray(binarization.draw(jax.random.key(1), images))[0]
-    centred = x - x.mean()
+    centered = x - x.mean()
     for lag in (1, 2, 50_001):  # the last: the two halves of a word
-        correlation = np.mean(centred[lag:] * centred[:-lag]) / np.var(x)
+        correlation = np.mean(centered[lag:] * centered[:-lag]) / np.var(x)
         assert abs(correlation) < 5 / np.sqrt(x.size)
 
 
@@ -39,18 +39,18 @@ def test_draw_depends_on_the_key_alone():
         binarization.draw(0, images)
 
 
-def test_draw_once_keeps_one_draw_as_images():
+def test_draw_once_is_one_draw_stored_as_images():
     images = np.full((3, 4, 4, 1), 90, np.uint8)
-    kept = binarization.draw_once(jax.random.key(2), images)
-    assert kept.dtype == np.uint8
-    assert set(np.unique(kept)) == {0, 255}
+    binarized = binarization.draw_once(jax.random.key(2), images)
+    assert binarized.dtype == np.uint8
+    assert set(np.unique(binarized)) == {0, 255}
     np.testing.assert_array_equal(
-        binarization.grey(jnp.asarray(kept)),
+        binarization.gray(jnp.asarray(binarized)),
         binarization.draw(jax.random.key(2), jnp.asarray(images)),
     )
 
 
-def test_threshold_and_grey():
+def test_threshold_and_gray():
     images = np.array([0, 127, 128, 255], np.uint8)
     np.testing.assert_array_equal(binarization.threshold(images), [0, 0, 255, 255])
-    np.testing.assert_allclose(binarization.grey(jnp.asarray(images)), images / 255, rtol=2e-7)
+    np.testing.assert_allclose(binarization.gray(jnp.asarray(images)), images / 255, rtol=2e-7)

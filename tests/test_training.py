@@ -125,7 +125,7 @@ def test_batches_are_really_sharded():
     epoch = training.make_epoch(step, num_examples=40, batch_size=8, mesh=mesh)
     arguments = (_start(optax.sgd(0.1, momentum=0.9)), jnp.asarray(_DATA), jax.random.key(0))
     text = epoch.lower(*(training.replicate(x, mesh) for x in arguments)).compile().as_text()
-    # One example a device, and the gradients are summed over devices.
+    # One example per device, and the gradients are summed over devices.
     assert "f32[1,3]" in text
     assert "all-reduce" in text
 

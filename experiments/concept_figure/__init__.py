@@ -1,5 +1,6 @@
-"""Draws the figure of fixed noise, transform and gradient."""
+"""Draws the figure that explains the reparameterization trick."""
 
-from experiments.concept_figure.run import Config, run
+from experiments.concept_figure.config import Config
+from experiments.concept_figure.run import run
 
 __all__ = ["Config", "run"]

@@ -1,10 +1,7 @@
 """Launches the experiment: `python -m experiments.concept_figure --flags`."""
 
-import importlib
-
-from experiments.harness.configuration import launch
-
-run = importlib.import_module("experiments.concept_figure.run")
+from experiments.concept_figure import Config, run
+from experiments.harness.configuration import launch, read_flags
 
 if __name__ == "__main__":
-    launch("concept_figure", run.Config, run.main)
+    launch("concept_figure", Config, lambda: run(Config(**read_flags(Config))))

@@ -1,10 +1,7 @@
 """Launches the experiment: `python -m experiments.gradient_variance --flags`."""
 
-import importlib
-
-from experiments.harness.configuration import launch
-
-run = importlib.import_module("experiments.gradient_variance.run")
+from experiments.gradient_variance import Config, run
+from experiments.harness.configuration import launch, read_flags
 
 if __name__ == "__main__":
-    launch("gradient_variance", run.Config, run.main)
+    launch("gradient_variance", Config, lambda: run(Config(**read_flags(Config))))

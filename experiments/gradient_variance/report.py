@@ -6,51 +6,56 @@ from typing import Any
 
 import numpy as np
 
+from experiments.gradient_variance.functions import FUNCTIONS
+from experiments.gradient_variance.signal_to_noise import GRADIENTS
 from repara import plotting
 
 __all__ = ["draw_discrete", "draw_functions", "draw_logistic", "draw_snr", "markdown"]
 
-
-_TITLES = {
-    "(x - k)^2": r"$f = (x - k)^2$",
-    "exp(-k x^2)": r"$f = \exp(-k x^2)$",
-    "cos(k x)": r"$f = \cos(k x)$",
-}
-# Below this part of the largest a variance is what rounding leaves of zero: left out of figures.
+# A variance below this fraction of the largest one is a rounding error of 0: figures omit it.
 _SMALLEST = 1e-12
 
 
 def _series(
     rows: Sequence[dict], group: str, x: str, y: str, spread: str
 ) -> dict[str, plotting.Line]:
-    names = list(dict.fromkeys(r[group] for r in rows))
+    """Returns one line per value of the column `group`."""
     lines, smallest = {}, _SMALLEST * max(r[y] for r in rows)
-    for name in names:
-        mine = [r for r in rows if r[group] == name]
+    for name in dict.fromkeys(r[group] for r in rows):
+        selected = [r for r in rows if r[group] == name]
         lines[name] = plotting.Line(
-            np.array([r[x] for r in mine]),
-            np.array([r[y] if r[y] > smallest else np.nan for r in mine]),
-            np.array([r[spread] for r in mine]),
+            np.array([r[x] for r in selected]),
+            np.array([r[y] if r[y] > smallest else np.nan for r in selected]),
+            np.array([r[spread] for r in selected]),
         )
     return lines
 
 
 def draw_functions(path: Path, rows: Sequence[dict], curves: Sequence[dict]) -> Path:
-    """Measured variances as points with error bars, exact ones as lines."""
+    """Draws measured variances as points with error bars and exact variances as lines.
+
+    Args:
+      path: the PNG to write.
+      rows: the result of `functions.study`.
+      curves: the result of `functions.exact_curves`.
+
+    Returns:
+      The path.
+    """
     panels, log_x = {}, []
     for parameter, symbol in (("loc", r"\mu"), ("scale", r"\sigma")):
-        for function, title in _TITLES.items():
-
-            def mine(rows: Sequence[dict], f: str = function, p: str = parameter) -> list[dict]:
-                return [r for r in rows if r["function"] == f and r["parameter"] == p]
-
-            lines = _series(mine(rows), "estimator", "k", "measured", "stderr")
-            exact = _series(mine(curves), "estimator", "k", "exact", "exact")
-            panels[rf"{title}, $\partial/\partial {symbol}$"] = {
-                name: line._replace(reference=(exact[name].x, exact[name].y))
-                for name, line in lines.items()
+        for name, function in FUNCTIONS.items():
+            measured, exact_rows = (
+                [r for r in table if r["function"] == name and r["parameter"] == parameter]
+                for table in (rows, curves)
+            )
+            lines = _series(measured, "estimator", "k", "measured", "stderr")
+            exact = _series(exact_rows, "estimator", "k", "exact", "exact")
+            panels[rf"{function.title}, $\partial/\partial {symbol}$"] = {
+                estimator: line._replace(reference=(exact[estimator].x, exact[estimator].y))
+                for estimator, line in lines.items()
             }
-            log_x.append(function != "(x - k)^2")
+            log_x.append(function.spacing is np.geomspace)
     return plotting.panels(
         path, panels, columns=3, xlabel="k (points: measured, lines: exact)",
         ylabel="variance of one estimate", log_x=log_x, log_y=True,
@@ -58,11 +63,19 @@ def draw_functions(path: Path, rows: Sequence[dict], curves: Sequence[dict]) -> 
 
 
 def draw_logistic(path: Path, rows: Sequence[dict]) -> Path:
-    """Learning curves and gradient variances."""
+    """Draws learning curves and gradient variances.
+
+    Args:
+      path: the PNG to write.
+      rows: the learning curves that `logistic.study` returns.
+
+    Returns:
+      The path.
+    """
     panels = {
         title: _series(rows, "estimator", "step", column, f"{column}_spread")
         for title, column in (
-            ("negative ELBO, nats", "negative_elbo"),
+            ("negative ELBO [nats]", "negative_elbo"),
             ("gradient variance, loc", "variance_loc"),
             ("gradient variance, log scale", "variance_log_scale"),
         )
@@ -71,7 +84,16 @@ def draw_logistic(path: Path, rows: Sequence[dict]) -> Path:
 
 
 def draw_discrete(path: Path, rows: Sequence[dict], temperatures: Sequence[dict]) -> Path:
-    """The probability of a one, which should fall; gradient variance; bias over temperature."""
+    """Draws learning curves, gradient variances, and bias over temperature.
+
+    Args:
+      path: the PNG to write.
+      rows: the learning curves that `discrete.study` returns; the probability of 1 should fall.
+      temperatures: the result of `discrete.temperatures`.
+
+    Returns:
+      The path.
+    """
     panels: dict[str, Any] = {
         title: _series(rows, "estimator", "step", column, f"{column}_spread")
         for title, column in (
@@ -88,15 +110,24 @@ def draw_discrete(path: Path, rows: Sequence[dict], temperatures: Sequence[dict]
     )  # fmt: skip
 
 
-def draw_snr(path: Path, rows: Sequence[dict], slopes: Mapping[str, float]) -> Path:
-    """The ratio against the number of samples, with the slopes of theory."""
+def draw_snr(path: Path, rows: Sequence[dict], exponents: Mapping[str, float]) -> Path:
+    """Draws the ratio over the number of samples, with lines of the theoretical exponents.
+
+    Args:
+      path: the PNG to write.
+      rows: the result of `signal_to_noise.study`.
+      exponents: the result of `signal_to_noise.exponents`.
+
+    Returns:
+      The path.
+    """
+    series = _series(rows, "gradient", "num_samples", "snr", "stderr")
     lines = {}
-    for name, line in _series(rows, "gradient", "num_samples", "snr", "stderr").items():
-        theory = -0.5 if name == "plain" else 0.5
-        kind = "plain" if name == "plain" else "doubly reparameterized"
-        lines[f"{kind}, measured slope {slopes[name]:+.3f}"] = line._replace(
-            reference=(line.x, line.y[-1] * (line.x / line.x[-1]) ** theory)
-        )
+    for gradient in GRADIENTS:
+        line = series[gradient.name]
+        theory = line.y[-1] * (line.x / line.x[-1]) ** gradient.exponent
+        label = f"{gradient.label}, measured slope {exponents[gradient.name]:+.3f}"
+        lines[label] = line._replace(reference=(line.x, theory))
     title = "points: measured; lines: slopes -1/2 and +1/2"
     return plotting.panels(
         path, {title: lines}, columns=1, xlabel="samples K", ylabel="signal-to-noise ratio",
@@ -105,10 +136,18 @@ def draw_snr(path: Path, rows: Sequence[dict], slopes: Mapping[str, float]) -> P
 
 
 def markdown(table: Sequence[Mapping[str, Any]]) -> str:
-    """A table of estimators in Markdown, with the bias where it was measured."""
-    names = ["estimator", "variance", "µs a gradient", "variance x s"]
+    """Formats a table of estimators in Markdown, with the bias if it was measured.
+
+    Args:
+      table: one row per estimator, with "estimator", "variance", "microseconds" and
+        "variance_time", and either none or all with "bias" and "bias_stderr".
+
+    Returns:
+      The lines of the table.
+    """
+    names = ["estimator", "variance", "µs per gradient", "variance x s"]
     cells = [
-        [r["estimator"], f"{r['variance']:.2e}", f"{_short(r['microseconds'])}",
+        [r["estimator"], f"{r['variance']:.2e}", f"{_two_digits(r['microseconds'])}",
          f"{r['variance_time']:.1e}"]
         for r in table
     ]  # fmt: skip
@@ -120,6 +159,6 @@ def markdown(table: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _short(value: float) -> str:
-    """Two digits, and no exponent."""
+def _two_digits(value: float) -> str:
+    """Formats a number with two digits and without an exponent."""
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"

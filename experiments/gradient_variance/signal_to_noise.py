@@ -2,13 +2,20 @@
 
     z ~ N(0, I),  x | z ~ N(z, I),  q(z | x) = N(x/2 + b, 2/3 I)
 
-The gradient in b of the bound with K samples: its mean falls like 1/K, its standard deviation like
-K^-1/2, so that more samples make it worse; the doubly reparameterized one gets better. After
-Rainforth et al. (2018), "Tighter variational bounds are not necessarily better", section 4.
+The gradient in b of the bound with K samples has a mean of order 1/K. The standard deviation of
+the plain gradient is of order K^-1/2, so that more samples make its ratio worse; the ratio of the
+doubly reparameterized gradient improves.
+
+References:
+  Rainforth et al. (2018), "Tighter variational bounds are not necessarily better", section 4,
+  https://arxiv.org/abs/1802.04537
+  Tucker et al. (2018), "Doubly reparameterized gradient estimators for Monte Carlo objectives",
+  https://arxiv.org/abs/1810.04152
 """
 
 import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,15 +24,34 @@ import numpy as np
 import repara as rp
 from repara import objectives
 
-__all__ = ["GRADIENTS", "slopes", "study"]
+__all__ = ["GRADIENTS", "Gradient", "exponents", "study"]
 
-GRADIENTS: tuple[objectives.Gradient, ...] = ("plain", "dreg")
+
+class Gradient(NamedTuple):
+    """A gradient of the importance-weighted bound.
+
+    Attributes:
+      name: the name of it in `repara.objectives.iwae`.
+      label: its name in figures.
+      exponent: the theoretical exponent of K in the signal-to-noise ratio, for large K.
+    """
+
+    name: objectives.Gradient
+    label: str
+    exponent: float
+
+
+GRADIENTS = (
+    Gradient("plain", "plain", -0.5),
+    Gradient("dreg", "doubly reparameterized", 0.5),
+)
 _DIMENSION = 5
-# The ratio is theory's for large K: below this one the slope is still bending.
-_FROM = 64
+# Theory describes large K; for smaller K the ratio does not follow a power law yet.
+_SMALLEST_FITTED_K = 64
 
 
 def _gradients(key: jax.Array, num_samples: int, repeats: int) -> dict[str, jax.Array]:
+    """Draws gradients in b of the bound with `num_samples` samples, [repeats, dimension] each."""
     data_key, offset_key, noise_key = jax.random.split(key, 3)
     x = 1.4 * jax.random.normal(data_key, (_DIMENSION,))
     offset = 0.3 * jax.random.normal(offset_key, (_DIMENSION,))
@@ -45,27 +71,29 @@ def _gradients(key: jax.Array, num_samples: int, repeats: int) -> dict[str, jax.
     chunk = max(1, min(repeats, 100_000 // num_samples))
 
     def gradients(key: jax.Array) -> dict[str, jax.Array]:
-        return {name: jax.grad(bound)(offset, key, name) for name in GRADIENTS}
+        # Both at the same noise.
+        return {g.name: jax.grad(bound)(offset, key, g.name) for g in GRADIENTS}
 
     return jax.lax.map(gradients, keys, batch_size=chunk)
 
 
 def study(
-    key: jax.Array, log4_samples: int, repeats: int, tick: Callable[[str], None]
+    key: jax.Array, *, log4_samples: int, repeats: int, on_part_done: Callable[[str], None]
 ) -> list[dict]:
-    """The ratio for K = 1, 4, 16, ..., for both gradients.
+    """Measures the signal-to-noise ratio of both gradients for K = 1, 4, 16, ...
 
-    The two have one mean; it is taken from the doubly reparameterized one for both, as that one's
-    noise is far lower: where the plain ratio is small its own mean is not to be seen.
+    Both gradients have the same mean. It is estimated from the doubly reparameterized one, which
+    has far less noise: for a small ratio the mean of the plain gradients themselves would be
+    dominated by noise.
 
     Args:
-      key: a typed key; consumed.
-      log4_samples: the largest K is four to this power.
-      repeats: gradients a point; for large K fewer, so that each costs about the same.
-      tick: called with a label after each K.
+      key: a typed key; all K use the same data.
+      log4_samples: the base-4 logarithm of the largest K.
+      repeats: gradients per point; fewer for large K, so that all points cost about the same.
+      on_part_done: called with a label after each K.
 
     Returns:
-      One row a K and gradient: the ratio, averaged over coordinates, and its standard error.
+      One row per K and gradient: the ratio, averaged over coordinates, and its standard error.
     """
     rows = []
     for power in range(log4_samples + 1):
@@ -75,28 +103,29 @@ def study(
         g = {name: np.asarray(x, np.float64) for name, x in program(key).items()}
         mean = np.abs(g["dreg"].mean(axis=0))
         error = g["dreg"].std(axis=0, ddof=1) / np.sqrt(count)
-        for name in GRADIENTS:
-            spread = g[name].std(axis=0, ddof=1)
+        for gradient in GRADIENTS:
+            spread = g[gradient.name].std(axis=0, ddof=1)
             rows.append({
-                "gradient": name, "num_samples": k, "snr": float(np.mean(mean / spread)),
+                "gradient": gradient.name, "num_samples": k,
+                "snr": float(np.mean(mean / spread)),
                 "stderr": float(np.sqrt(np.sum((error / spread) ** 2)) / _DIMENSION),
             })  # fmt: skip
-        tick(f"K = {k}")
+        on_part_done(f"K = {k}")
     return rows
 
 
-def slopes(rows: list[dict]) -> dict[str, float]:
-    """The slopes of log SNR in log K, by least squares from K = 64 on.
+def exponents(rows: list[dict]) -> dict[str, float]:
+    """Fits SNR ~ K^exponent from K = 64 on, by least squares of the logarithms.
 
     Args:
-      rows: what `study` returned.
+      rows: the result of `study`.
 
     Returns:
-      Gradient name -> slope; theory says -1/2 for "plain" and 1/2 for "dreg".
+      Name of the gradient -> exponent; theory predicts -1/2 for "plain" and 1/2 for "dreg".
     """
     result: dict[str, float] = {}
-    for name in GRADIENTS:
-        points = [(r["num_samples"], r["snr"]) for r in rows if r["gradient"] == name]
-        x, y = np.log([p for p in points if p[0] >= _FROM]).T
-        result[name] = float(np.polyfit(x, y, 1)[0])
+    for gradient in GRADIENTS:
+        points = [(r["num_samples"], r["snr"]) for r in rows if r["gradient"] == gradient.name]
+        x, y = np.log([p for p in points if p[0] >= _SMALLEST_FITTED_K]).T
+        result[gradient.name] = float(np.polyfit(x, y, 1)[0])
     return result

@@ -7,7 +7,15 @@ from typing import Any
 
 from absl import app, flags, logging
 
-__all__ = ["ConfigError", "define_flags", "launch", "option", "read_flags", "validate"]
+__all__ = [
+    "ConfigError",
+    "changeable_fields",
+    "define_flags",
+    "launch",
+    "option",
+    "read_flags",
+    "validate",
+]
 
 
 class ConfigError(ValueError):
@@ -21,6 +29,7 @@ def option(
     low: float | None = None,
     high: float | None = None,
     choices: Sequence[str] | None = None,
+    may_change: bool = False,
 ) -> Any:
     """A field of a configuration dataclass, with its range and its help text.
 
@@ -31,6 +40,8 @@ def option(
       low: the smallest number allowed, for each entry of a tuple too.
       high: the largest number allowed.
       choices: the strings allowed.
+      may_change: whether a run that is continued may have another value than before. Only for
+        fields that do not change the course of training.
 
     Returns:
       A dataclass field.
@@ -42,7 +53,13 @@ def option(
       >>> Config().epochs
       10
     """
-    metadata = {"help": help, "low": low, "high": high, "choices": choices}
+    metadata = {
+        "help": help,
+        "low": low,
+        "high": high,
+        "choices": choices,
+        "may_change": may_change,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -69,6 +86,15 @@ def validate(config: Any) -> None:
         if not _is_valid(value, field):
             shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
             raise ConfigError(f"--{field.name}={shown}: must be {_expected(field)}")
+
+
+def changeable_fields(config: Any) -> frozenset[str]:
+    """Returns the names of the fields declared with `may_change`.
+
+    Args:
+      config: a dataclass of `option` fields, or an instance of one.
+    """
+    return frozenset(f.name for f in dataclasses.fields(config) if f.metadata["may_change"])
 
 
 def _is_valid(value: Any, field: Any) -> bool:

@@ -6,14 +6,9 @@ from typing import Any, TypeVar
 
 import jax
 
-from experiments.harness.run_directory import (
-    Checkpoints,
-    Progress,
-    RunDirectory,
-    event_writer,
-    say,
-    write_scalars,
-)
+from experiments.harness.checkpoints import Checkpoints
+from experiments.harness.progress import Progress, event_writer, print_line, write_scalars
+from experiments.harness.runs import Run
 
 __all__ = ["NonFiniteLossError", "non_finite_message", "run_epochs"]
 
@@ -49,8 +44,7 @@ def non_finite_message(
 
 
 def run_epochs(
-    directory: RunDirectory,
-    checkpoints: Checkpoints,
+    run: Run,
     epoch_fn: Any,
     state: State,
     *,
@@ -63,8 +57,7 @@ def run_epochs(
     """Runs the epochs that are left: compiles, times, logs, saves and shows each.
 
     Args:
-      directory: the run's; what its metrics say of epochs after `done` is dropped.
-      checkpoints: the run's.
+      run: the run; lines of `metrics.jsonl` about epochs after `done` are dropped.
       epoch_fn: a jit-compiled `(state, *arguments) -> (state, metrics)`; the state is donated.
       state: that after `done` epochs.
       done: the epochs that are complete.
@@ -77,10 +70,10 @@ def run_epochs(
     Returns:
       The state after the last epoch.
     """
-    directory.truncate_metrics(done)
+    run.directory.truncate_metrics(done)
     begin = time.perf_counter()
     compiled = epoch_fn.lower(state, *arguments(done + 1)).compile()
-    say(f"compiled in {time.perf_counter() - begin:.1f} s")
+    print_line(f"compiled in {time.perf_counter() - begin:.1f} s")
     progress = Progress(epochs, done, "epoch")
     events = None
     try:
@@ -95,11 +88,11 @@ def run_epochs(
             line, shown = report(epoch, state, metrics, seconds)
             line["seconds"] = seconds
             # Metrics first: a checkpoint then never knows of an epoch that the metrics do not.
-            directory.append_metrics(line)
-            events = events or event_writer(directory, done)
+            run.directory.append_metrics(line)
+            events = events or event_writer(run.directory, done)
             write_scalars(events, line, epoch)
             if epoch % checkpoint_every == 0 or epoch == epochs:
-                checkpoints.save(epoch, state)
+                run.checkpoints.save(epoch, state)
             progress.update(1, shown)
     finally:
         progress.close()

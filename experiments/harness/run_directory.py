@@ -9,38 +9,22 @@ result.json      the outcome
 """
 
 import dataclasses
-import functools
-import hashlib
 import importlib.metadata
 import json
 import math
 import os
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
-from experiments.harness import hosts
-from experiments.harness.configuration import ConfigError
+from experiments.harness.configuration import ConfigError, changeable_fields
 
-__all__ = [
-    "Checkpoints",
-    "Progress",
-    "RunDirectory",
-    "event_writer",
-    "fresh_workdir",
-    "say",
-    "write_atomically",
-    "write_scalars",
-]
-
-_KEEP_CHECKPOINTS = 3
+__all__ = ["RunDirectory", "fresh_workdir", "write_atomically"]
 
 
 def fresh_workdir(name: str, root: str | os.PathLike = "runs") -> Path:
@@ -130,22 +114,23 @@ class RunDirectory:
         except ValueError:
             raise ConfigError(f"{file}: is not a configuration that a run wrote") from None
 
-    def settle_config(
-        self, config: Any, data_sha256: str, *, free: Sequence[str], may_grow: Sequence[str] = ()
+    def write_or_check_config(
+        self, config: Any, data_sha256: str, *, may_grow: Sequence[str] = ()
     ) -> None:
-        """Writes `config.json`, or checks that the run that is there is the same.
+        """Writes `config.json`; if there is one, first checks that it is of the same run.
 
         Args:
-          config: the configuration, a dataclass.
+          config: the configuration, a dataclass of `option` fields. Those declared with
+            `may_change` may differ from the run that is there.
           data_sha256: the digest of the training data.
-          free: fields that do not change the course of training and may differ.
           may_grow: numeric fields that may be larger now than before.
 
         Raises:
           ConfigError: a field contradicts the run that is there; both values are named.
         """
-        flags = dataclasses.asdict(config)
-        flags = json.loads(json.dumps(flags))  # tuples become lists, as in the file
+        fields = dataclasses.asdict(config) | {"workdir": str(self.path)}
+        flags = json.loads(json.dumps(fields))  # tuples become lists, as in the file
+        free = changeable_fields(config)
         if (self.path / "config.json").exists():
             stored = self.read_config(self.path)
             for name, now in flags.items():
@@ -211,195 +196,6 @@ class RunDirectory:
         """The content of `result.json`, None where there is none."""
         file = self.path / "result.json"
         return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-
-
-class Checkpoints:
-    """The newest few states of a run, each with a digest of its content.
-
-    A save goes to a temporary directory that is renamed when it is complete, so that a kill leaves
-    either the whole checkpoint or none.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
-
-    @functools.cached_property
-    def _ocp(self) -> Any:
-        # Orbax takes a second to import: a first step, or a bad flag, does not wait for it.
-        import orbax.checkpoint
-
-        return orbax.checkpoint
-
-    @functools.cached_property
-    def _manager(self) -> Any:
-        return self._ocp.CheckpointManager(
-            self._path,
-            options=self._ocp.CheckpointManagerOptions(
-                max_to_keep=_KEEP_CHECKPOINTS,
-                cleanup_tmp_directories=True,
-                enable_async_checkpointing=False,
-            ),
-        )
-
-    def save(self, epoch: int, state: Any) -> None:
-        """Saves the state after `epoch`.
-
-        Args:
-          epoch: the number of epochs that are complete.
-          state: a pytree of arrays.
-        """
-        args = self._ocp.args
-        self._manager.save(
-            epoch,
-            args=args.Composite(
-                state=args.StandardSave(state), digest=args.JsonSave({"sha256": digest(state)})
-            ),
-        )
-
-    def restore(self, like: Any, report: Callable[[str], None]) -> tuple[int, Any] | None:
-        """Restores the newest checkpoint that is whole.
-
-        One that cannot be read, or whose content is not what was saved, is reported and moved
-        aside, and the one before it is tried.
-
-        Args:
-          like: a state of the same structure, shapes, dtypes and shardings.
-          report: called with one line for each checkpoint that is damaged.
-
-        Returns:
-          The number of complete epochs and the state, or None where no checkpoint is whole.
-        """
-        if not self._path.exists():
-            return None
-        args = self._ocp.args
-        for epoch in sorted(self._manager.all_steps(), reverse=True):
-            try:
-                restored = self._manager.restore(
-                    epoch,
-                    args=args.Composite(
-                        state=args.StandardRestore(like), digest=args.JsonRestore()
-                    ),
-                )
-                if digest(restored.state) != restored.digest["sha256"]:
-                    raise ValueError("its content is not what was saved")
-                return epoch, restored.state
-            except Exception as error:
-                # Whatever a damaged file makes the reader raise: it is reported, and kept aside.
-                hosts.barrier(f"read {epoch}")  # before one host takes it from the others' hands
-                aside = self._path.with_name(f"{self._path.name}-damaged")
-                target = aside / f"{epoch}-{time.strftime('%Y%m%d-%H%M%S')}"
-                if jax.process_index() == 0:
-                    aside.mkdir(exist_ok=True)
-                    shutil.move(self._path / str(epoch), target)
-                hosts.barrier(f"moved {epoch}")
-                reason = " ".join(str(error).split())[:200]
-                report(
-                    f"checkpoint of epoch {epoch} is damaged ({type(error).__name__}: {reason}); "
-                    f"moved to {target}, using the one before"
-                )
-                self._manager.reload()
-        return None
-
-    def latest(self) -> int | None:
-        """The number of complete epochs of the newest checkpoint, None where there is none."""
-        return self._manager.latest_step() if self._path.exists() else None
-
-    def after_failure(self) -> str:
-        """Half a sentence: which state is the last good one."""
-        latest = self.latest()
-        if latest is None:
-            return "there is no checkpoint yet"
-        return f"the last good checkpoint is that of epoch {latest}"
-
-    def close(self) -> None:
-        """Waits for what is under way."""
-        if "_manager" in self.__dict__:
-            self._manager.close()
-
-
-def digest(tree: Any) -> str:
-    """SHA-256 of the names, dtypes, shapes and bytes of all leaves of a pytree."""
-    total = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        array = np.asarray(leaf)
-        total.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
-        total.update(np.ascontiguousarray(array).tobytes())
-    return total.hexdigest()
-
-
-class Progress:
-    """A bar with loss and images/s on a terminal, plain lines elsewhere."""
-
-    def __init__(self, total: int, done: int, unit: str, stream: Any = None) -> None:
-        self._stream = stream or sys.stderr
-        self._total, self._done, self._unit = total, done, unit
-        self._bar: Any = None
-        if self._stream.isatty() and jax.process_index() == 0:
-            import tqdm
-
-            self._bar = tqdm.tqdm(
-                total=total, initial=done, unit=unit, file=self._stream, dynamic_ncols=True
-            )
-
-    def update(self, count: int, values: Mapping[str, str]) -> None:
-        """Reports that `count` more are done, with the latest values."""
-        self._done += count
-        text = " ".join(f"{k}={v}" for k, v in values.items())
-        if self._bar is not None:
-            self._bar.set_postfix_str(text, refresh=False)
-            self._bar.update(count)
-        elif jax.process_index() == 0:
-            width = len(str(self._total))
-            print(f"{self._unit} {self._done:{width}d}/{self._total} {text}", file=self._stream)
-
-    def say(self, text: str) -> None:
-        """Writes a line without disturbing the bar."""
-        if self._bar is not None:
-            self._bar.write(text, file=self._stream)
-        elif jax.process_index() == 0:
-            print(text, file=self._stream)
-
-    def close(self) -> None:
-        """Leaves the bar as it stands."""
-        if self._bar is not None:
-            self._bar.close()
-
-
-def event_writer(directory: RunDirectory, done: int) -> Any:
-    """A writer of TensorBoard events, None where this process writes no files.
-
-    Args:
-      directory: the run.
-      done: the epochs that are complete; what was logged of later ones is hidden.
-    """
-    if not directory.is_writer:
-        return None
-    import tensorboardX
-
-    return tensorboardX.SummaryWriter(str(directory.path), purge_step=done + 1 if done else None)
-
-
-def write_scalars(events: Any, line: Mapping[str, Any], epoch: int) -> None:
-    """Writes the numbers of a line of metrics as TensorBoard scalars, `a_b` as `a/b`.
-
-    Args:
-      events: what `event_writer` returned.
-      line: name -> number; entries that are no single number are left out.
-      epoch: where on the horizontal axis.
-    """
-    if events is None:
-        return
-    for name, value in line.items():
-        if name not in ("epoch", "step") and isinstance(value, int | float):
-            group, _, rest = name.partition("_")
-            events.add_scalar(f"{group}/{rest}" if rest else name, value, epoch)
-    events.flush()
-
-
-def say(text: str) -> None:
-    """Writes a line to the terminal of the first host."""
-    if jax.process_index() == 0:
-        print(text, file=sys.stderr, flush=True)
 
 
 def _json(content: Any) -> str:

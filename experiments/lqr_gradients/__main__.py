@@ -1,10 +1,7 @@
 """Launches the experiment: `python -m experiments.lqr_gradients --flags`."""
 
-import importlib
-
-from experiments.harness.configuration import launch
-
-run = importlib.import_module("experiments.lqr_gradients.run")
+from experiments.harness.configuration import launch, read_flags
+from experiments.lqr_gradients import Config, run
 
 if __name__ == "__main__":
-    launch("lqr_gradients", run.Config, run.main)
+    launch("lqr_gradients", Config, lambda: run(Config(**read_flags(Config))))

@@ -1,10 +1,12 @@
 """Launches the experiment: `python -m experiments.policy_gradient --flags`."""
 
-import importlib
-
-from experiments.harness.configuration import launch
-
-run = importlib.import_module("experiments.policy_gradient.run")
+from experiments.harness.configuration import launch, read_flags
+from experiments.policy_gradient import Config, NonFiniteReturnError, run
 
 if __name__ == "__main__":
-    launch("policy_gradient", run.Config, run.main, errors=(run.NonFiniteReturnError,))
+    launch(
+        "policy_gradient",
+        Config,
+        lambda: run(Config(**read_flags(Config))),
+        errors=(NonFiniteReturnError,),
+    )

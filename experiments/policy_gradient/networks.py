@@ -11,7 +11,7 @@ import repara as rp
 
 __all__ = ["Policy", "TwinCritic", "act", "squash_log_det"]
 
-# Limits of the logarithm of a policy's scale, as in Haarnoja's own code.
+# Limits of the logarithm of a policy's scale, as in the code of Haarnoja et al. (2018).
 _LOG_SCALE = (-20.0, 2.0)
 
 
@@ -39,10 +39,10 @@ class Policy(nn.Module):
 
     @nn.compact
     def __call__(self, observations: jax.Array) -> rp.Independent:
-        """The distribution of x for observations [..., O], one event [A] each.
+        """Returns the distribution of x for observations [..., O], of event shape [A].
 
-        It is that of the number before tanh: there the log-density loses nothing where tanh rounds
-        to 1. `squash_log_det` gives what the density of a has beside it.
+        It is the distribution before tanh, whose log-density is exact even if tanh rounds to 1. The
+        log-density of a is that of x minus `squash_log_det(x)`.
         """
         out = _Trunk(self.hidden_sizes, 2 * self.action_size)(observations)
         loc, log_scale = jnp.split(out, 2, axis=-1)
@@ -62,7 +62,8 @@ class TwinCritic(nn.Module):
     def __call__(self, observations: jax.Array, actions: jax.Array) -> jax.Array:
         """Maps observations [..., O] and actions [..., A] to values [2, ...]."""
         x = jnp.concatenate([observations, actions], axis=-1)
-        # One batched product a layer: two small ones take longer to hand out than to compute.
+        # One batched product per layer: dispatching two small products costs more than computing
+        # them.
         twins = nn.vmap(
             _Trunk,
             variable_axes={"params": 0},
@@ -74,12 +75,23 @@ class TwinCritic(nn.Module):
 
 
 def squash_log_det(x: jax.Array) -> jax.Array:
-    """log |da/dx| of a = tanh(x), summed over the action: [..., A] to [...]."""
+    """Computes log |da/dx| of a = tanh(x), summed over the action.
+
+    Args:
+      x: the action before tanh, [..., A].
+
+    Returns:
+      [...].
+
+    Example:
+      >>> float(squash_log_det(jnp.zeros(2)))
+      0.0
+    """
     return jnp.sum(rp.bijectors.Tanh().log_det(x), axis=-1)
 
 
 def act(policy: Policy, params: Any, observations: jax.Array) -> jax.Array:
-    """The action of the policy without its noise: tanh(loc).
+    """Returns the action of the policy without noise, tanh(loc).
 
     Args:
       policy: the module.

@@ -1,4 +1,4 @@
-"""Episodes as samples of a distribution, so that the estimators of repara apply to them."""
+"""Episodes as samples of a distribution, to which the estimators of repara apply."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,14 +15,14 @@ Policy = Callable[[jax.Array], Any]
 
 
 class Trajectories:
-    """The distribution of the states and actions that a policy runs through.
+    """The distribution of the states and actions of a policy.
 
         x_0 ~ start,   a_t = transform(eps_t; policy(x_t)),   x_{t+1} = step(x_t, a_t)
         log p = sum_t log policy(a_t | x_t)
 
-    The steps are deterministic, so that this is the density of the actions given the first state. A
+    Steps are deterministic, so that this is the density of the actions given the first state. A
     sample, the rows (x_t, a_t), is a differentiable function of the policy's parameters and of
-    noise that knows nothing of them.
+    parameter-free noise.
 
     Attributes:
       has_rsample: True.
@@ -37,10 +37,10 @@ class Trajectories:
         start: Callable[[jax.Array, int], jax.Array],
         length: int,
     ) -> None:
-        """Keeps its arguments.
+        """Stores the arguments.
 
         Args:
-          environment: the problem; its actions are what the policy draws.
+          environment: the problem; the policy draws its actions.
           policy: observation -> a distribution of events [action_size].
           start: (key, S) -> the first states, [S, state_size]; the key is consumed.
           length: the number of steps.
@@ -63,8 +63,9 @@ class Trajectories:
         environment = self._environment
         start_key, noise_key = jax.random.split(key)
         states = self._start(start_key, *shape)
-        anywhere = self._policy(environment.observe(jnp.zeros_like(states[0])))
-        noise = anywhere.noise(noise_key, (self._length, *shape))
+        # The shape of the noise does not depend on the state.
+        any_action = self._policy(environment.observe(jnp.zeros_like(states[0])))
+        noise = any_action.noise(noise_key, (self._length, *shape))
 
         def body(states: jax.Array, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
             def act(state: jax.Array, eps: jax.Array) -> jax.Array:
@@ -77,17 +78,17 @@ class Trajectories:
         return jnp.swapaxes(jax.lax.scan(body, states, noise)[1], 0, 1)
 
     def sample(self, key: jax.Array, shape: tuple[int]) -> jax.Array:
-        """The values of `rsample` at the same key, without gradient."""
+        """Returns the values of `rsample` at the same key, without gradient."""
         return jax.lax.stop_gradient(self.rsample(key, shape))
 
     def log_prob(self, z: jax.Array) -> jax.Array:
-        """The log-density of trajectories [S, length, state_size + action_size], [S]."""
+        """Returns the log-density of trajectories [S, length, state_size + action_size], [S]."""
         n = self._environment.state_size
 
-        def one(row: jax.Array) -> jax.Array:
+        def action_log_prob(row: jax.Array) -> jax.Array:
             return self._policy(self._environment.observe(row[:n])).log_prob(row[n:])
 
-        return jnp.sum(jax.vmap(jax.vmap(one))(z), axis=1)
+        return jnp.sum(jax.vmap(jax.vmap(action_log_prob))(z), axis=1)
 
 
 def discounted_return(
@@ -96,18 +97,19 @@ def discounted_return(
     value: Callable[[jax.Array], jax.Array] | None = None,
     bonus: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
 ) -> Callable[[jax.Array], jax.Array]:
-    """The return of one trajectory, differentiable in its states and actions.
+    """Returns the function that computes the return of one trajectory.
 
         f = sum_{t<T} discount^t (r(x_t, a_t) + bonus(x_t, a_t)) + discount^T value(x_T)
 
     Args:
       environment: the problem.
       discount: a number in (0, 1].
-      value: state -> the return to expect from it, for trajectories that are cut; None for 0.
-      bonus: (states, actions) -> what is added to the rewards, [T]; None for 0.
+      value: state -> the expected return after it, for truncated trajectories; None for 0.
+      bonus: (states, actions) -> additional rewards, [T]; None for 0.
 
     Returns:
-      The function from a trajectory [T, state_size + action_size] to a scalar.
+      A function from a trajectory [T, state_size + action_size] to a scalar, differentiable in the
+      states and actions.
     """
 
     def function(z: jax.Array) -> jax.Array:

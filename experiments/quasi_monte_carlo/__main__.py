@@ -1,10 +1,7 @@
 """Launches the experiment: `python -m experiments.quasi_monte_carlo --flags`."""
 
-import importlib
-
-from experiments.harness.configuration import launch
-
-run = importlib.import_module("experiments.quasi_monte_carlo.run")
+from experiments.harness.configuration import launch, read_flags
+from experiments.quasi_monte_carlo import Config, run
 
 if __name__ == "__main__":
-    launch("quasi_monte_carlo", run.Config, run.main)
+    launch("quasi_monte_carlo", Config, lambda: run(Config(**read_flags(Config))))

@@ -1,10 +1,12 @@
 """Launches the experiment: `python -m experiments.topic_model --flags`."""
 
-import importlib
-
-from experiments.harness.configuration import launch
-
-run = importlib.import_module("experiments.topic_model.run")
+from experiments.harness.configuration import launch, read_flags
+from experiments.topic_model import Config, CorpusError, NonFiniteLossError, run
 
 if __name__ == "__main__":
-    launch("topic_model", run.Config, run.main, errors=(run.CorpusError, run.NonFiniteLossError))
+    launch(
+        "topic_model",
+        Config,
+        lambda: run(Config(**read_flags(Config))),
+        errors=(CorpusError, NonFiniteLossError),
+    )

@@ -1,18 +1,18 @@
-"""What the topic model maximises, and what is reported of it."""
+"""The objective of the topic model, and the bounds and likelihoods that a run reports."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.topic_model.corpus import Corpus
-from experiments.topic_model.network import TopicModel, elbo, on_log_scale, proportions
-from repara import evaluation, training
+from experiments.topic_model.network import ElboEstimator, TopicModel
+from repara import evaluation, objectives, training
 
 __all__ = [
+    "Objective",
     "apply",
-    "build_model",
     "gradient_variance",
     "make_evaluate_elbo",
     "make_importance",
@@ -20,10 +20,49 @@ __all__ = [
     "perplexity",
 ]
 
-# Samples a document for the bound, in the curve and in the result.
+# Samples per document for the bound in the learning curve and in the result.
 _ELBO_SAMPLES = 20
-# Gradients whose variance is reported.
+# Gradients from which a variance is estimated.
 _GRADIENTS = 100
+
+
+class Objective(NamedTuple):
+    """The quantity that training maximizes.
+
+    Attributes:
+      model: the network.
+      elbo: the estimator of the bound, which determines its gradient.
+      num_samples: samples of the latents per document.
+      topic_concentration: the concentration b of the Dirichlet prior over a topic's words.
+    """
+
+    model: TopicModel
+    elbo: ElboEstimator
+    num_samples: int
+    topic_concentration: float
+
+    def bound(
+        self, params: Any, key: jax.Array, counts: jax.Array, num_samples: int
+    ) -> objectives.Bound:
+        """Estimates the evidence lower bound of documents.
+
+        Args:
+          params: the variables of the network.
+          key: a typed key; consumed.
+          counts: [B, V].
+          num_samples: samples of the latents per document.
+
+        Returns:
+          The bound in nats and its parts, [B] each.
+        """
+        model = self.model
+        q = apply(model, params, counts, method="encode")
+
+        def log_likelihood(z: jax.Array) -> jax.Array:
+            theta = model.family.proportions(z)
+            return apply(model, params, counts[None], theta, method="log_likelihood")
+
+        return self.elbo(key, q, model.prior(), log_likelihood, num_samples=num_samples)
 
 
 def apply(model: TopicModel, params: Any, *args: jax.Array, method: str) -> Any:
@@ -31,49 +70,34 @@ def apply(model: TopicModel, params: Any, *args: jax.Array, method: str) -> Any:
     return model.apply(params, *args, method=method)
 
 
-def build_model(config: Any, train: Corpus) -> TopicModel:
-    """The network of a configuration, for the vocabulary of the training documents."""
-    return TopicModel(
-        num_topics=config.num_topics,
-        frequencies=tuple(np.sum(train.counts, axis=0).tolist()),
-        hidden_sizes=config.hidden_sizes,
-        posterior=config.posterior,
-        decoder=config.decoder,
-        concentration=config.concentration,
-    )
-
-
-def make_loss(config: Any, model: TopicModel, num_documents: int) -> training.LossFunction:
-    """The negative bound of each document, with its share of the prior over topics.
+def make_loss(objective: Objective, num_documents: int) -> training.LossFunction:
+    """Returns the loss: the negative bound of each document, with its share of the topics' prior.
 
         loss = -ELBO(document) - b / D sum_kw log topic_kw,   b = topic_concentration
 
-    The Dirichlet density of a topic is prod_w topic_w^b with respect to its logits: the power is b,
-    not b - 1, and there is a mode also where b is below 1 (MacKay 1998, "Choice of basis for
-    Laplace approximation").
+    The Dirichlet density of a topic with respect to its logits is prod_w topic_w^b. The exponent is
+    b, not b - 1, so that there is a mode also for b below 1.
 
     Args:
-      config: the configuration.
-      model: the network.
-      num_documents: D.
+      objective: the objective.
+      num_documents: the number of training documents, D.
 
     Returns:
-      The loss function, whose metrics are "elbo", "reconstruction", "kl" and "words", the number of
+      The loss function. Its metrics are "elbo", "reconstruction", "kl" and "words", the number of
       words of the document.
+
+    References:
+      MacKay (1998), "Choice of basis for Laplace approximation",
+      https://doi.org/10.1023/A:1007558615313
     """
-    prior = model.prior()
 
     def loss(
         params: Any, batch: jax.Array, key: jax.Array, step: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         del step
-        q = apply(model, params, batch, method="encode")
-        bound = elbo(
-            key, q, prior, _log_likelihood(config, model, params, batch),
-            num_samples=config.num_samples, gradient=config.gradient,
-        )  # fmt: skip
-        log_topics = apply(model, params, method="log_topics")
-        log_prior = config.topic_concentration * jnp.sum(log_topics)
+        bound = objective.bound(params, key, batch, objective.num_samples)
+        log_topics = apply(objective.model, params, method="log_topics")
+        log_prior = objective.topic_concentration * jnp.sum(log_topics)
         metrics = {
             "elbo": bound.bound,
             "reconstruction": bound.log_likelihood,
@@ -85,99 +109,100 @@ def make_loss(config: Any, model: TopicModel, num_documents: int) -> training.Lo
     return loss
 
 
-def _log_likelihood(config: Any, model: TopicModel, params: Any, counts: jax.Array) -> Any:
-    """`latents [S, B, K] -> [S, B]`."""
+def make_evaluate_elbo(
+    objective: Objective,
+) -> Callable[[Any, jax.Array, jax.Array], objectives.Bound]:
+    """Compiles the bound of 20 samples per document.
 
-    def log_likelihood(z: jax.Array) -> jax.Array:
-        theta = proportions(config.posterior, z)
-        return apply(model, params, counts[None], theta, method="log_likelihood")
+    Args:
+      objective: the objective.
 
-    return log_likelihood
-
-
-def make_evaluate_elbo(config: Any, model: TopicModel) -> Any:
-    """Compiles `(params, key, counts [B, V]) -> Bound`, of a few samples."""
-    prior = model.prior()
-
-    @jax.jit
-    def evaluate(params: Any, key: jax.Array, counts: jax.Array) -> Any:
-        q = apply(model, params, counts, method="encode")
-        log_likelihood = _log_likelihood(config, model, params, counts)
-        return elbo(
-            key, q, prior, log_likelihood, num_samples=_ELBO_SAMPLES, gradient=config.gradient
-        )
-
-    return evaluate
+    Returns:
+      `(params, key, counts [B, V]) -> Bound`.
+    """
+    return jax.jit(lambda params, key, counts: objective.bound(params, key, counts, _ELBO_SAMPLES))
 
 
-def make_importance(config: Any, model: TopicModel) -> Any:
-    """Compiles `(params, key, counts [B, V]) -> ImportanceEstimate`, of --num_eval_samples."""
-    prior, _ = on_log_scale(model.prior())
+def make_importance(model: TopicModel, num_samples: int) -> Any:
+    """Compiles the importance-sampling estimate of log p(document).
+
+    Args:
+      model: the network.
+      num_samples: importance samples per document.
+
+    Returns:
+      `(params, key, counts [B, V]) -> ImportanceEstimate`.
+    """
+    family = model.family
+    prior = family.for_importance(model.prior())
 
     @jax.jit
     def importance(params: Any, key: jax.Array, counts: jax.Array) -> Any:
-        q, to_proportions = on_log_scale(apply(model, params, counts, method="encode"))
+        q = family.for_importance(apply(model, params, counts, method="encode"))
+
+        def log_likelihood(z: jax.Array) -> jax.Array:
+            theta = family.importance_proportions(z)
+            return apply(model, params, counts[None], theta, method="log_likelihood")
+
         return evaluation.importance_log_likelihood(
-            key, q, prior,
-            lambda z: apply(
-                model, params, counts[None], to_proportions(z), method="log_likelihood"
-            ),
-            num_samples=config.num_eval_samples, chunk_size=_ELBO_SAMPLES,
-        )  # fmt: skip
+            key, q, prior, log_likelihood, num_samples=num_samples, chunk_size=_ELBO_SAMPLES
+        )
 
     return importance
 
 
 def perplexity(log_likelihoods: np.ndarray, counts: np.ndarray) -> float:
-    """The perplexity per word: exp(-sum of log-likelihoods [B] / number of words of counts [B, V]).
+    """Computes the perplexity per word, exp(-(sum of log-likelihoods) / (number of words)).
 
-    With a bound in place of the log-likelihood it is an upper bound of the perplexity.
+    A bound in place of the log-likelihood gives an upper bound of the perplexity.
+
+    Args:
+      log_likelihoods: in nats, [B].
+      counts: [B, V].
+
+    Returns:
+      The perplexity, at least 1.
     """
     return float(np.exp(-np.sum(log_likelihoods, dtype=np.float64) / np.sum(counts)))
 
 
 def gradient_variance(
-    config: Any, model: TopicModel, params: Any, counts: jax.Array, key: jax.Array
+    objective: Objective, params: Any, counts: jax.Array, key: jax.Array
 ) -> float:
-    """The variance of the bound's gradient in the encoder, summed over its parameters.
+    """Estimates the variance of the bound's gradient in the encoder, from 100 gradients.
 
     Args:
-      config: the configuration; `gradient` says which.
-      model: the network.
-      params: its parameters.
+      objective: the objective.
+      params: the variables of the network.
       counts: the documents over which the bound is averaged, [B, V].
       key: a typed key; consumed.
 
     Returns:
-      The variance of one gradient of --num_samples samples, from 100 of them.
+      The variance of one gradient with `objective.num_samples` samples, summed over the parameters
+      of the encoder.
     """
-    prior = model.prior()
     weights = dict(params["params"])
     encoder = {name: weights.pop(name) for name in ("encoder", "head")}
 
     def mean_bound(encoder: Any, key: jax.Array) -> jax.Array:
         whole = {"params": {**weights, **encoder}}
-        q = apply(model, whole, counts, method="encode")
-        bound = elbo(
-            key, q, prior, _log_likelihood(config, model, whole, counts),
-            num_samples=config.num_samples, gradient=config.gradient,
-        )  # fmt: skip
-        return jnp.mean(bound.bound)
+        return jnp.mean(objective.bound(whole, key, counts, objective.num_samples).bound)
 
     @jax.jit
-    def moments(encoder: Any, keys: jax.Array) -> jax.Array:
-        def one(total: Any, key: jax.Array) -> tuple[Any, None]:
+    def variance(encoder: Any, keys: jax.Array) -> jax.Array:
+        def add_gradient(total: Any, key: jax.Array) -> tuple[Any, None]:
             gradient = jax.grad(mean_bound)(encoder, key)
-            shifted = jax.tree.map(jnp.subtract, gradient, centre)
+            shifted = jax.tree.map(jnp.subtract, gradient, center)
             squares = jax.tree.map(jnp.square, shifted)
             return jax.tree.map(jnp.add, total, (shifted, squares)), None
 
-        # Differences from one gradient: the variance is not the difference of great numbers.
-        centre = jax.grad(mean_bound)(encoder, keys[0])
+        # Sums of differences from one gradient: the variance is then no small difference of large
+        # numbers.
+        center = jax.grad(mean_bound)(encoder, keys[0])
         zero = jax.tree.map(jnp.zeros_like, (encoder, encoder))
-        (first, second), _ = jax.lax.scan(one, zero, keys[1:])
+        (first, second), _ = jax.lax.scan(add_gradient, zero, keys[1:])
         n = len(keys) - 1
-        each = jax.tree.map(lambda a, b: jnp.sum(b - a**2 / n) / (n - 1), first, second)
-        return sum(jax.tree.leaves(each), jnp.float32(0))
+        variances = jax.tree.map(lambda a, b: jnp.sum(b - a**2 / n) / (n - 1), first, second)
+        return sum(jax.tree.leaves(variances), jnp.float32(0))
 
-    return float(moments(encoder, jax.random.split(key, _GRADIENTS + 1)))
+    return float(variance(encoder, jax.random.split(key, _GRADIENTS + 1)))

@@ -13,7 +13,7 @@ from experiments.vae import latents as vae_latents
 from experiments.vae.annealing import evaluate_annealed
 from experiments.vae.model import ROWS, apply, objective_name, observed, views
 from repara import evaluation
-from repara.models import POSTERIORS, VAE, centre, posterior_mean, prior_grid
+from repara.models import POSTERIORS, VAE, center, posterior_mean, prior_grid
 
 # Samples for the parts of the ELBO; its Monte Carlo error is far below the spread over images.
 _ELBO_SAMPLES = 16
@@ -42,7 +42,7 @@ def make_test_elbo(config: Any, model: VAE, num_samples: int = 1) -> Any:
         v = views(model, params, observed(config, data_key, images))
         bound = vae_latents.sampled_elbo(config, noise_key, v, num_samples)
         by_part = vae_latents.kl_by_part(config, noise_key, v, num_samples, bound.kl)
-        means = POSTERIORS[config.posterior].inputs(posterior_mean(v.posterior))
+        means = POSTERIORS[config.posterior].decoder_inputs(posterior_mean(v.posterior))
         return bound.bound, bound.log_likelihood, bound.kl, by_part, means
 
     return test_elbo
@@ -253,9 +253,9 @@ def draw_figures(
     split = functools.partial(vae_latents.split_labels, model.num_classes)
     encode = jax.jit(lambda p, x: apply(model, p, *split(x), method="encode"))
     given = observed(config, data_key, jnp.asarray(shown))
-    centres = centre(encode(params, given))
+    centers = center(encode(params, given))
     x, y = split(given)
-    rebuilt = _pictures(model, params, centres, y)
+    rebuilt = _pictures(model, params, centers, y)
     rows = [
         row
         for i in range(0, len(shown), columns)
@@ -271,15 +271,15 @@ def draw_figures(
     _, samples = draw_samples(model, params, sample_key, count, columns)
     plotting.image_grid(plots / "samples.png", samples, columns, "means of samples from the prior")
 
-    # From one posterior's centre to another's, along the family's shortest way, under one label.
+    # From one posterior's center to another's, along the family's shortest way, under one label.
     pairs_of = 2 * min(8, len(x) // 2)
-    ends = centres[:pairs_of].reshape(-1, 2, 1, *centres.shape[1:])
-    weights = np.linspace(0, 1, columns).reshape(columns, *(1,) * (centres.ndim - 1))
-    line = family.between(ends[:, 0], ends[:, 1], jnp.asarray(weights, jnp.float32)[None])
+    ends = centers[:pairs_of].reshape(-1, 2, 1, *centers.shape[1:])
+    weights = np.linspace(0, 1, columns).reshape(columns, *(1,) * (centers.ndim - 1))
+    line = family.interpolate(ends[:, 0], ends[:, 1], jnp.asarray(weights, jnp.float32)[None])
     label = None if y is None else jnp.repeat(y[:pairs_of:2], columns, axis=0)
-    between = _pictures(model, params, line.reshape(-1, *centres.shape[1:]), label)
+    between = _pictures(model, params, line.reshape(-1, *centers.shape[1:]), label)
     plotting.image_grid(
-        plots / "interpolation.png", between, columns, "interpolation between posterior centres"
+        plots / "interpolation.png", between, columns, "interpolation between posterior centers"
     )
     pictures = {"reconstructions": plotting.tile(pairs, columns),
                 "samples": plotting.tile(samples, columns)}  # fmt: skip
@@ -296,7 +296,7 @@ def draw_figures(
 
     some = images[:5000]
     q = encode(params, observed(config, path_key, jnp.asarray(some)))
-    means = np.asarray(family.inputs(posterior_mean(q)))
+    means = np.asarray(family.decoder_inputs(posterior_mean(q)))
     per_dimension = np.asarray(result.get("kl_per_dimension", ()))
     by_kl = per_dimension.shape == means.shape[1:]
     size = per_dimension if by_kl else np.var(means, axis=0)
@@ -361,7 +361,7 @@ def draw_traversals(
     x = observed(config, data_key, jnp.asarray(image))
     v = views(model, params, x)
     _, label = vae_latents.split_labels(model.num_classes, x)
-    mean = np.asarray(centre(v.posterior))
+    mean = np.asarray(center(v.posterior))
     draws = np.asarray(v.prior.sample(prior_key, (20_000,)))
     low, high = np.quantile(draws, [_TAIL, 1 - _TAIL], axis=0)
     chosen = np.argsort(-np.asarray(kl_per_dimension))[:_TRAVERSED]

@@ -190,7 +190,7 @@ def observed(config: Any, key: jax.Array, images: jax.Array) -> jax.Array:
 def _pixels(config: Any, key: jax.Array, images: jax.Array) -> jax.Array:
     if config.binarization == "dynamic":
         return binarization.draw(key, images)
-    return binarization.grey(images)
+    return binarization.gray(images)
 
 
 def build_model(config: Any, mean_image: np.ndarray, num_classes: int = 0) -> VAE:

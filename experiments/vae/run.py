@@ -24,13 +24,9 @@ from absl import flags
 from experiments.harness import hosts
 from experiments.harness.configuration import ConfigError, option, read_flags, validate
 from experiments.harness.epochs import NonFiniteLossError, non_finite_message, run_epochs
-from experiments.harness.run_directory import (
-    Checkpoints,
-    RunDirectory,
-    event_writer,
-    fresh_workdir,
-    say,
-)
+from experiments.harness.progress import event_writer, print_line
+from experiments.harness.run_directory import RunDirectory
+from experiments.harness.runs import Run, open_run, result_if_complete
 from experiments.vae import latents as vae_latents
 from experiments.vae import model as vae_model
 from experiments.vae.recipes import RECIPES
@@ -49,9 +45,10 @@ class Config:
         "train: train (or continue), evaluate and draw; evaluate: again from the last checkpoint; "
         "sample: draw images from the prior",
         choices=("train", "evaluate", "sample"),
+        may_change=True,
     )
     workdir: str | None = option(
-        None, "run directory; by default a fresh dated one under runs/ (train)"
+        None, "run directory; by default a fresh dated one under runs/ (train)", may_change=True
     )
     dataset: str = option("digits", "digits, mnist, fashion_mnist, kmnist, emnist, frey_faces, "
                           "idx, or an image dataset that tensorflow_datasets has prepared in "
@@ -60,6 +57,7 @@ class Config:
         None,
         "where the data is: IDX files (.gz or not), a directory prepared by tensorflow_datasets in "
         "array_record format, or an .npz; by default fetched where that can be done",
+        may_change=True,
     )
     binarization: str = option(
         "dynamic",
@@ -173,35 +171,37 @@ class Config:
         "mean, and each of them", low=1
     )  # fmt: skip
     num_eval_samples: int = option(
-        5000, "importance samples an image for the test log-likelihood", low=1
+        5000, "importance samples an image for the test log-likelihood", low=1, may_change=True
     )
     ais_steps: int = option(
-        0, "temperatures of annealed importance sampling in the evaluation; 0: none", low=0
+        0,
+        "temperatures of annealed importance sampling in the evaluation; 0: none",
+        low=0,
+        may_change=True,
     )
-    ais_chains: int = option(16, "chains of it an image", low=1)
+    ais_chains: int = option(16, "chains of it an image", low=1, may_change=True)
     ais_images: int = option(
         100, "test images that it scores, and simulated ones for the gap between its two sides",
-        low=2,
+        low=2, may_change=True
     )  # fmt: skip
     ais_start: str = option(
-        "prior", "where its chains start; the posterior is nearer", choices=("prior", "posterior")
+        "prior",
+        "where its chains start; the posterior is nearer",
+        choices=("prior", "posterior"),
+        may_change=True,
     )
-    num_images: int = option(100, "images to draw with --mode=sample", low=1)
+    num_images: int = option(100, "images to draw with --mode=sample", low=1, may_change=True)
     eval_every: int = option(1, "epochs between evaluations of the test ELBO", low=1)
-    checkpoint_every: int = option(5, "epochs between checkpoints", low=1)
-    num_devices: int = option(0, "devices of the data mesh; 0: all", low=0)
+    checkpoint_every: int = option(5, "epochs between checkpoints", low=1, may_change=True)
+    num_devices: int = option(0, "devices of the data mesh; 0: all", low=0, may_change=True)
     coordinator_address: str | None = option(
         None, "host:port of the first of several hosts, the same on each; 'auto' where the cluster "
-        "says it; by default one host"
+        "says it; by default one host", may_change=True
     )  # fmt: skip
-    num_processes: int = option(1, "hosts in all, with --coordinator_address=host:port", low=1)
-    process_id: int = option(0, "number of this host, from 0", low=0)
-
-
-# Fields that do not change the course of training: they may differ when a run is continued.
-_FREE = ("mode", "workdir", "data_dir", "num_eval_samples", "ais_steps", "ais_chains",
-         "ais_images", "ais_start", "num_images", "checkpoint_every", "num_devices",
-         "coordinator_address", "num_processes", "process_id")  # fmt: skip
+    num_processes: int = option(
+        1, "hosts in all, with --coordinator_address=host:port", low=1, may_change=True
+    )
+    process_id: int = option(0, "number of this host, from 0", low=0, may_change=True)
 
 
 class _Keys(NamedTuple):
@@ -244,14 +244,10 @@ def run(config: Config) -> dict[str, Any]:
     _check_batch(config, len(data.train_images), mesh.shape["data"])
     num_classes = vae_latents.count_classes(config, data)
 
-    # Made only now that nothing else can be wrong: a mistake leaves no empty directory behind.
-    workdir = config.workdir or str(fresh_workdir("vae"))
-    config = dataclasses.replace(config, workdir=workdir)
-    directory = RunDirectory(workdir)
-    directory.settle_config(
+    opened = open_run(
+        "vae",
         config,
         _digest(config, data),
-        free=_FREE,
         # Under a constant schedule a longer run begins with the shorter one.
         may_grow=("epochs",) if config.schedule == "constant" else (),
     )
@@ -274,20 +270,17 @@ def run(config: Config) -> dict[str, Any]:
         return training.init_state(params, optimizer, average=config.average_decay > 0)
 
     state = training.replicate(_over_seeds(config, init)(_per_seed(config, keys.init)), mesh)
-    checkpoints = Checkpoints(directory.path / "checkpoints")
-    restored = checkpoints.restore(state, say)
+    directory, checkpoints = opened
+    restored = checkpoints.restore(state, print_line)
     hosts.barrier("restored")  # no host saves before all have looked for what was saved
     epoch, state = restored if restored is not None else (0, state)
     if config.mode != "train" and restored is None:
         raise ConfigError(f"--workdir={config.workdir}: holds no checkpoint that can be read")
 
     if config.mode == "train":
-        if epoch:
-            say(f"continuing {directory.path} after epoch {epoch}")
-        finished = epoch >= config.epochs and directory.read_result()
-        if finished:
-            say(f"{directory.path} is complete; --mode=evaluate evaluates it again")
-            return {**finished, "workdir": str(directory.path)}
+        advice = "--mode=evaluate evaluates it again"
+        if (finished := result_if_complete(opened, epoch, config.epochs, advice)) is not None:
+            return finished
         epoch_fn = training.make_epoch(
             training.make_train_step(
                 vae_model.make_loss(config, model, steps),
@@ -301,7 +294,7 @@ def run(config: Config) -> dict[str, Any]:
         if config.num_seeds > 1:
             epoch_fn = jax.jit(jax.vmap(epoch_fn, in_axes=(0, None, 0)), donate_argnums=0)
         state = _train(
-            config, directory, checkpoints, model, epoch_fn, state, epoch, mesh,
+            config, opened, model, epoch_fn, state, epoch, mesh,
             train_images, test_images, keys,
         )  # fmt: skip
     checkpoints.close()
@@ -353,8 +346,7 @@ def _check_batch(config: Config, num_examples: int, num_devices: int) -> None:
 
 def _train(
     config: Config,
-    directory: RunDirectory,
-    checkpoints: Checkpoints,
+    opened: Run,
     model: VAE,
     epoch_fn: Any,
     state: training.TrainState,
@@ -381,7 +373,7 @@ def _train(
             bad_step = int(np.min(bad_steps[bad_steps >= 0]))
             remedy = "A smaller --learning_rate, --clip_norm or a --beta_warmup_epochs"
             raise NonFiniteLossError(
-                non_finite_message("loss", bad_step, epoch, checkpoints, remedy)
+                non_finite_message("loss", bad_step, epoch, opened.checkpoints, remedy)
             )
         line: dict[str, Any] = {"epoch": epoch, "step": int(np.max(jax.device_get(state.step)))}
         line |= {f"train_{k}": float(np.mean(v)) for k, v in values.items()}
@@ -405,8 +397,7 @@ def _train(
         return line, {**shown, "images/s": f"{config.num_seeds * images / seconds:.0f}"}
 
     return run_epochs(
-        directory,
-        checkpoints,
+        opened,
         epoch_fn,
         state,
         done=done,
@@ -430,7 +421,8 @@ def _report(
 
     evaluate = vae_report.make_evaluate(config, model)
     each = [
-        evaluate(p, test_images, key, say) for p, key in zip(params, keys.evaluate, strict=True)
+        evaluate(p, test_images, key, print_line)
+        for p, key in zip(params, keys.evaluate, strict=True)
     ]
     result = each[0] if len(each) == 1 else vae_report.over_seeds(each, config.seed)
     metrics = directory.read_metrics()
@@ -464,14 +456,14 @@ def _report(
     if len(each) > 1:
         spread = result["test_nll_spread"]
         shown = ", ".join(f"{r['test_nll']:.2f}" for r in each)
-        say(f"test_nll of the seeds {shown}: standard deviation {spread:.2f}")
-    say(
+        print_line(f"test_nll of the seeds {shown}: standard deviation {spread:.2f}")
+    print_line(
         f"test_nll {result['test_nll']:.2f} +- {result['test_nll_stderr']:.2f} nats "
         f"(K={config.num_eval_samples}), test_elbo {result['test_elbo']:.2f}, "
         f"{result['active_units']}/{result['num_units']} active units, "
         f"{result['train_seconds']:.1f} s of training"
     )
-    say(f"result.json and plots/ are in {directory.path}")
+    print_line(f"result.json and plots/ are in {directory.path}")
     return {**result, "workdir": str(directory.path)}
 
 
@@ -490,7 +482,7 @@ def _sample(
     figure = plotting.image_grid(
         directory.plots / "samples.png", images, columns, "means of samples from the prior"
     )
-    say(f"{config.num_images} images are in {archive} and {figure}")
+    print_line(f"{config.num_images} images are in {archive} and {figure}")
     return {"samples": str(archive), "figure": str(figure), "workdir": str(directory.path)}
 
 

@@ -1,15 +1,20 @@
-"""Gradients of expectations, one signature for all estimators.
+"""Gradients of expectations; one signature for all estimators.
 
-    est(function, distribution_fn, **options) -> surrogate
+    estimator(function, distribution_fn, **options) -> surrogate
     surrogate(params, key, num_samples) -> [num_samples]
 
-`distribution_fn(params)` is a distribution and `function(z)` maps one sample of it to a scalar. The
-value of the surrogate is f(z_s); its gradient with respect to the parameters is the estimate of
-d/dparams E[f(z)]. `jax.grad` of its mean trains, `jax.jacrev` gives the estimates one by one. The
-batch of a distribution counts as independent coordinates of one sample. Where f itself depends on
-other parameters through its closure, their gradient passes too.
+`distribution_fn(params)` returns a distribution, and `function(z)` maps one sample of it to a
+scalar. The value of the surrogate is f(z_s); its gradient in the parameters is the estimate of
+d/dparams E[f(z)]. `jax.grad` of its mean is used for training; `jax.jacrev` returns one estimate
+per sample. The batch members of a distribution count as independent coordinates of one sample. If
+f depends on other parameters through its closure, their gradient is right too.
 
-At the same key all of them draw the same samples (a relaxed sample excepted).
+At the same key all estimators draw the same samples (except that `gumbel_softmax` relaxes them).
+They are the samples at `jax.random.split(key)[0]`; the other half of the key serves whatever else
+an estimator draws.
+
+The surrogate of `score_function(..., baseline="moving_average")` has the same signature with one
+optional argument more: the average that the previous call ended with.
 """
 
 from repara.estimators.arm import arm, disarm
@@ -23,11 +28,16 @@ from repara.estimators.discrete import (
 from repara.estimators.measure_valued import measure_valued
 from repara.estimators.pathwise import pathwise
 from repara.estimators.rebar import rebar, relax
-from repara.estimators.score_function import moving_average, score_function
+from repara.estimators.score_function import (
+    MovingAverageSurrogate,
+    moving_average,
+    score_function,
+)
 from repara.estimators.surrogate import Surrogate
 from repara.estimators.variance import VarianceReport, control_variate_loss, variance
 
 __all__ = [
+    "MovingAverageSurrogate",
     "Surrogate",
     "VarianceReport",
     "arm",

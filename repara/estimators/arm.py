@@ -1,4 +1,4 @@
-"""ARM and DisARM: binary variables from one uniform and its reflection."""
+"""ARM and DisARM: gradients for binary variables from a uniform variable and its reflection."""
 
 from collections.abc import Callable
 
@@ -15,6 +15,7 @@ from repara.estimators.surrogate import (
     draw,
     evaluate,
     logits_of,
+    split_call_key,
 )
 from repara.noise import iid
 
@@ -22,12 +23,12 @@ __all__ = ["arm", "disarm"]
 
 
 def arm(function: Function, distribution_fn: DistributionFunction) -> Surrogate:
-    """The augment-REINFORCE-merge estimator for binary variables; unbiased for any f.
+    """Returns the augment-REINFORCE-merge estimator for binary variables; unbiased for any f.
 
         (f(b') - f(b)) (u - 1/2),   b = 1[u < sigmoid(l)],   b' = 1[u > sigmoid(-l)]
 
-    in the logits l, u uniform. f is evaluated twice a sample, whatever the dimension. There are
-    first derivatives only; a second one raises.
+    is the gradient in the logits l, with u uniform. f is evaluated twice per sample in any
+    dimension. It has first derivatives only; a second derivative raises.
 
     Args:
       function: f, maps one sample to a scalar.
@@ -38,12 +39,12 @@ def arm(function: Function, distribution_fn: DistributionFunction) -> Surrogate:
 
     Raises:
       NotImplementedError: a second derivative.
-      TypeError: another distribution.
+      TypeError: the distribution is not over zeros and ones.
       ValueError: f does not return a finite scalar.
 
-    Source:
-      Yin & Zhou (2019), "ARM: augment-REINFORCE-merge gradient for stochastic binary networks",
-      theorem 1.
+    References:
+      Yin and Zhou (2019), "ARM: Augment-REINFORCE-Merge Gradient for Stochastic Binary Networks",
+      theorem 1, https://arxiv.org/abs/1807.11143
 
     Example:
       >>> import repara as rp
@@ -54,22 +55,23 @@ def arm(function: Function, distribution_fn: DistributionFunction) -> Surrogate:
     """
 
     def gradient(
-        u: jax.Array, b: jax.Array, logits: jax.Array, evaluated: jax.Array
+        u: jax.Array, b: jax.Array, logits: jax.Array, values: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        mirrored = (u > jax.nn.sigmoid(-logits)).astype(b.dtype)
-        change = evaluate(function, mirrored) - evaluated
+        reflected = (u > jax.nn.sigmoid(-logits)).astype(b.dtype)
+        change = evaluate(function, reflected) - values
         return change, u - 0.5
 
     return _antithetic(function, distribution_fn, gradient, "arm")
 
 
 def disarm(function: Function, distribution_fn: DistributionFunction) -> Surrogate:
-    """The DisARM (U2G) estimator for binary variables; unbiased for any f.
+    """Returns the DisARM (U2G) estimator for binary variables; unbiased for any f.
 
         (f(b) - f(b')) (-1)^b' 1[b != b'] sigmoid(|l|) / 2,   b = 1[u < p],   b' = 1[1 - u < p]
 
-    in the logits l. It is the expectation of ARM given the two samples, and so never of higher
-    variance, at the same cost. There are first derivatives only; a second one raises.
+    is the gradient in the logits l. It is the expectation of ARM given the two samples, so its
+    variance is never higher, at the same cost. It has first derivatives only; a second derivative
+    raises.
 
     Args:
       function: f, maps one sample to a scalar.
@@ -80,13 +82,15 @@ def disarm(function: Function, distribution_fn: DistributionFunction) -> Surroga
 
     Raises:
       NotImplementedError: a second derivative.
-      TypeError: another distribution.
+      TypeError: the distribution is not over zeros and ones.
       ValueError: f does not return a finite scalar.
 
-    Source:
-      Dong, Mnih & Tucker (2020), "DisARM: an antithetic gradient estimator for binary latent
-      variables", equation 6; Yin et al. (2020), "Probabilistic best subset selection via gradient-
-      based optimization".
+    References:
+      Dong, Mnih and Tucker (2020), "DisARM: An Antithetic Gradient Estimator for Binary Latent
+      Variables", equation 6, https://arxiv.org/abs/2006.10680
+
+      Yin et al. (2020), "Probabilistic Best Subset Selection via Gradient-Based Optimization",
+      https://arxiv.org/abs/2006.06448
 
     Example:
       >>> import repara as rp
@@ -97,11 +101,11 @@ def disarm(function: Function, distribution_fn: DistributionFunction) -> Surroga
     """
 
     def gradient(
-        u: jax.Array, b: jax.Array, logits: jax.Array, evaluated: jax.Array
+        u: jax.Array, b: jax.Array, logits: jax.Array, values: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        mirrored = (1 - u < jax.nn.sigmoid(logits)).astype(b.dtype)
-        change = evaluated - evaluate(function, mirrored)
-        return change, 0.5 * (b - mirrored) * jax.nn.sigmoid(jnp.abs(logits))
+        reflected = (1 - u < jax.nn.sigmoid(logits)).astype(b.dtype)
+        change = values - evaluate(function, reflected)
+        return change, 0.5 * (b - reflected) * jax.nn.sigmoid(jnp.abs(logits))
 
     return _antithetic(function, distribution_fn, gradient, "disarm")
 
@@ -112,21 +116,24 @@ def _antithetic(
     gradient: Callable[..., tuple[jax.Array, jax.Array]],
     name: str,
 ) -> Surrogate:
+    """Returns a surrogate whose estimate is the product of the two results of `gradient`."""
+
     def surrogate(params: Params, key: jax.Array, num_samples: int) -> jax.Array:
         check_call(key, num_samples)
+        sample_key, uniform_key = split_call_key(key)
         distribution = distribution_fn(params)
-        b = draw(distribution, key, num_samples)
+        b = draw(distribution, sample_key, num_samples)
         logits, binary = logits_of(distribution, b, name)
         if not binary:
             raise TypeError(
-                f"{name} takes distributions over zeros and ones, got {type(distribution).__name__}"
-                " over one-hot vectors: use rebar or score_function"
+                f"{name} needs a distribution over zeros and ones, got "
+                f"{type(distribution).__name__} over one-hot vectors: use rebar or score_function"
             )
         values = evaluate(function, b)
         fixed = jax.lax.stop_gradient(logits)[None]
         probability = jax.nn.sigmoid(fixed)
-        # The uniform behind the sample: below p for a one, above it for a zero.
-        v = iid(jax.random.fold_in(key, 1), b.shape, (), "uniform", b.dtype)
+        # The uniform variable given its sample: below p for a one, above p for a zero.
+        v = iid(uniform_key, b.shape, (), "uniform", b.dtype)
         u = jnp.where(b == 1, v * probability, probability + v * (1 - probability))
         change, weight = gradient(u, b, fixed, values)
         column = change.reshape(change.shape + (1,) * (weight.ndim - 1))

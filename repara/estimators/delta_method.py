@@ -1,4 +1,4 @@
-"""The delta method: a quadratic approximation of f as control variate of any estimator."""
+"""The delta method: a quadratic approximation of f as control variate for any estimator."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from repara.distributions.introspection import without_independent
 from repara.estimators.pathwise import pathwise
 from repara.estimators.surrogate import (
     DistributionFunction,
@@ -17,7 +18,6 @@ from repara.estimators.surrogate import (
     detach,
     evaluate,
     event_rank,
-    innermost,
 )
 
 __all__ = ["delta_method"]
@@ -30,20 +30,21 @@ def delta_method(
     estimator: Callable[..., Surrogate] = pathwise,
     **options: Any,
 ) -> Surrogate:
-    """Any estimator with f's quadratic approximation as control variate; unbiased where it is.
+    """Returns an estimator with a quadratic approximation of f as control variate.
 
         g_s[f] - beta_s (g_s[h] - d/dtheta E[h]),   h(z) = f(m) + f'(m) d + d' f''(m) d / 2
 
-    with the estimate g_s of sample s, the mean m, d = z - m, and E[h] known. The coefficient is
-    the one of least variance, sum_t cov(g_t[f], g_t[h]) / sum_t var(g_t[h]) over the *other*
-    samples, so that it is independent of the sample it stands beside. Estimates are formed one by
-    one for it: the cost grows with the square of the number of samples.
+    with the estimate g_s of sample s, the mean m, d = z - m, and E[h] in closed form. It is
+    unbiased if the estimator is. The coefficient beta_s is the one of least variance,
+    sum_t cov(g_t[f], g_t[h]) / sum_t var(g_t[h]) over all *other* samples t, so it is independent
+    of sample s. Since it needs one estimate per sample, the cost grows with the square of the
+    number of samples.
 
     Args:
       function: f, maps one sample to a scalar; twice differentiable at the mean.
       distribution_fn: maps parameters to a distribution with a mean, whose coordinates are
         independent (a batch of scalars, or `Independent`) or which has `covariance_matrix`.
-      estimator: `pathwise`, `score_function`, `measure_valued`, or one like them.
+      estimator: `pathwise`, `score_function`, `measure_valued`, or another one of that signature.
       **options: passed to the estimator.
 
     Returns:
@@ -51,11 +52,14 @@ def delta_method(
 
     Raises:
       NotImplementedError: the mean or the covariance of the distribution is not known.
-      ValueError: fewer than 3 samples, or what the estimator raises.
+      ValueError: fewer than 3 samples, or f does not return a finite scalar.
 
-    Source:
-      Mohamed et al. (2020), "Monte Carlo gradient estimation in machine learning", sections 7.4.1
-      and 8.1; Miller et al. (2017), "Reducing reparameterization gradient variance".
+    References:
+      Mohamed et al. (2020), "Monte Carlo Gradient Estimation in Machine Learning", sections 7.4.1
+      and 8.1, https://arxiv.org/abs/1906.10652
+
+      Miller et al. (2017), "Reducing Reparameterization Gradient Variance",
+      https://arxiv.org/abs/1705.07880
 
     Example:
       >>> import repara as rp
@@ -66,50 +70,53 @@ def delta_method(
     """
 
     def surrogate(params: Params, key: jax.Array, num_samples: int) -> jax.Array:
-        check_call(key, num_samples, 3, "the coefficient comes from the other samples")
+        check_call(key, num_samples, 3, "the coefficient is computed from the other samples")
         fixed = detach(params)
         distribution = distribution_fn(fixed)
         if not hasattr(distribution, "mean") or not hasattr(distribution, "variance"):
             raise NotImplementedError(
-                f"delta_method needs a distribution with mean and variance, "
-                f"{type(distribution).__name__} has not both: use the estimator by itself"
+                "delta_method needs a distribution with mean and variance, "
+                f"{type(distribution).__name__} lacks one: use the estimator without delta_method"
             )
         mean = distribution.mean
-        evaluate(function, mean[None])  # says what is wrong with it, if something is
-        value, slope = jax.value_and_grad(function)(mean)
+        evaluate(function, mean[None])  # for its error messages
+        value, gradient = jax.value_and_grad(function)(mean)
 
         def curvature(direction: jax.Array) -> jax.Array:
-            return jax.jvp(jax.grad(function), (mean,), (direction,))[1]
+            product: jax.Array = jax.jvp(jax.grad(function), (mean,), (direction,))[1]
+            return product
 
         def quadratic(z: jax.Array) -> jax.Array:
             step = z - mean
-            return value + jnp.sum(step * (slope + 0.5 * curvature(step)))
+            result: jax.Array = value + jnp.sum(step * (gradient + 0.5 * curvature(step)))
+            return result
 
         def expected(params: Params) -> jax.Array:
             distribution = distribution_fn(params)
             return quadratic(distribution.mean) + 0.5 * _trace(distribution, curvature)
 
+        # Both get the same key: a control variate has to be evaluated at the same samples.
         plain = estimator(function, distribution_fn, **options)
         control = estimator(quadratic, distribution_fn, **options)
 
-        def one_by_one(which: Surrogate, offset: Callable[[Params], Any]) -> jax.Array:
+        def each_gradient(of: Surrogate, offset: Callable[[Params], Any]) -> jax.Array:
             flat, unravel = ravel_pytree(fixed)
-            return jax.jacrev(
-                lambda x: which(unravel(x), key, num_samples) - offset(unravel(x))
-            )(flat)  # fmt: skip
+            each = jax.jacrev(lambda x: of(unravel(x), key, num_samples) - offset(unravel(x)))
+            gradients: jax.Array = each(flat)
+            return gradients
 
-        g = one_by_one(plain, lambda params: 0.0)  # [num_samples, parameters]
-        h = one_by_one(control, expected)
+        g = each_gradient(plain, lambda params: 0.0)  # [num_samples, parameters]
+        h = each_gradient(control, expected)
         beta = jax.lax.stop_gradient(_coefficients(g, h))
-        centred = control(params, key, num_samples) - expected(params)
-        return plain(params, key, num_samples) - beta * (centred - jax.lax.stop_gradient(centred))
+        centered = control(params, key, num_samples) - expected(params)
+        return plain(params, key, num_samples) - beta * (centered - jax.lax.stop_gradient(centered))
 
     return surrogate
 
 
 def _trace(distribution: Any, curvature: Callable[[jax.Array], jax.Array]) -> jax.Array:
-    """tr(f'' Cov(z)), the covariance with its gradient."""
-    base, variance = innermost(distribution), distribution.variance
+    """Returns tr(f'' Cov(z)), differentiable in the covariance."""
+    base, variance = without_independent(distribution), distribution.variance
     rank = event_rank(base, variance[None])
     batch = variance.shape[: variance.ndim - rank]
     covariance = getattr(base, "covariance_matrix", None) if rank else None
@@ -126,12 +133,12 @@ def _trace(distribution: Any, curvature: Callable[[jax.Array], jax.Array]) -> ja
 
 
 def _coefficients(g: jax.Array, h: jax.Array) -> jax.Array:
-    """The least-squares coefficient of each sample, from the others."""
+    """Returns the least-squares coefficient for each sample, computed from the others."""
     others = g.shape[0] - 1
     sum_g, sum_h = jnp.sum(g, axis=0)[None] - g, jnp.sum(h, axis=0)[None] - h
     products = jnp.sum(g * h, axis=1)
     covariance = jnp.sum(products) - products - jnp.sum(sum_g * sum_h, axis=1) / others
     squares = jnp.sum(h * h, axis=1)
     variance = jnp.sum(squares) - squares - jnp.sum(sum_h * sum_h, axis=1) / others
-    # Where h does not vary there is nothing to take away.
+    # If h does not vary, there is no variance to remove.
     return jnp.where(variance > 0, covariance / jnp.where(variance > 0, variance, 1), 0)

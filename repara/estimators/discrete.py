@@ -1,4 +1,4 @@
-"""Estimators for discrete variables: the exact sum, and relaxations of the sample."""
+"""Estimators for discrete variables: the exact sum, straight-through, and relaxed samples."""
 
 import math
 
@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from repara.distributions.introspection import without_independent
 from repara.estimators.relaxation import conditional_logits, relax_logits
 from repara.estimators.surrogate import (
     DistributionFunction,
@@ -18,24 +19,24 @@ from repara.estimators.surrogate import (
     draw,
     evaluate,
     event_rank,
-    innermost,
     joint_log_prob,
     logits_of,
+    split_call_key,
 )
 
 __all__ = ["enumerate_exactly", "gumbel_rao", "gumbel_softmax", "straight_through"]
 
-# Above a million terms a sum is no longer what anyone wants to wait for.
-_MOST_STATES = 2**20
+# A sum over more values takes seconds per gradient; a sampling estimator is then the better choice.
+_MAX_JOINT_VALUES = 2**20
 
 
 def enumerate_exactly(function: Function, distribution_fn: DistributionFunction) -> Surrogate:
-    """The exact gradient, by a sum over all values of a finite distribution; no variance.
+    """Returns the exact gradient, a sum over all values of a finite distribution.
 
         d/dtheta E[f(z)] = sum_z f(z) dp(z; theta)/dtheta
 
-    A batch of D variables with S values each has S^D joint values, at most 2^20 here. Every sample
-    has the same gradient. Derivatives of all orders are right.
+    It has no variance: every sample has the same gradient. A batch of D variables with S values
+    each has S^D joint values, of which 2^20 are allowed. Derivatives of all orders are right.
 
     Args:
       function: f, maps one sample to a scalar.
@@ -58,13 +59,14 @@ def enumerate_exactly(function: Function, distribution_fn: DistributionFunction)
     def surrogate(params: Params, key: jax.Array, num_samples: int) -> jax.Array:
         check_call(key, num_samples)
         distribution = distribution_fn(params)
-        base = innermost(distribution)
+        base = without_independent(distribution)
         if not hasattr(base, "enumerate_support"):
             raise ValueError(
-                f"enumerate_exactly needs a finite support, {type(base).__name__} has none: use "
-                "score_function"
+                f"enumerate_exactly needs a finite support, {type(base).__name__} has an infinite "
+                "one: use score_function"
             )
-        samples = draw(distribution, key, num_samples)
+        sample_key, _ = split_call_key(key)
+        samples = draw(distribution, sample_key, num_samples)
         values = evaluate(function, samples)
         z = _joint_support(base.enumerate_support(), samples, event_rank(base, samples))
         probabilities = jnp.exp(joint_log_prob(distribution, z)).astype(values.dtype)
@@ -75,29 +77,29 @@ def enumerate_exactly(function: Function, distribution_fn: DistributionFunction)
 
 
 def _joint_support(single: jax.Array, samples: jax.Array, event_rank: int) -> jax.Array:
-    """All joint values of a batch of independent variables, `[S^D] + batch + event`."""
+    """Returns all joint values of a batch of independent variables, `[S^D] + batch + event`."""
     split = samples.ndim - event_rank
     batch, event = samples.shape[1:split], samples.shape[split:]
     size, dimensions = single.shape[0], math.prod(batch)
-    if dimensions * math.log2(size) > math.log2(_MOST_STATES):
+    if dimensions * math.log2(size) > math.log2(_MAX_JOINT_VALUES):
         raise ValueError(
             f"enumerate_exactly: {dimensions} variables with {size} values each have "
-            f"{size}^{dimensions} joint values, more than {_MOST_STATES}: use disarm, rebar or "
-            "score_function"
+            f"{size}^{dimensions} joint values, the maximum is {_MAX_JOINT_VALUES}: use "
+            "disarm, rebar or score_function"
         )
     index = np.indices((size,) * dimensions).reshape(dimensions, -1).T  # [S^D, D]
-    # Every variable of the batch has the same values, whether they are spread out over it or not.
+    # All variables of the batch have the same values; `single` may or may not have batch axes.
     single = jnp.asarray(single, samples.dtype).reshape(size, -1, *event)[:, 0]
     return single[jnp.asarray(index)].reshape(-1, *batch, *event)
 
 
 def straight_through(function: Function, distribution_fn: DistributionFunction) -> Surrogate:
-    """The straight-through estimator. Biased, unless f is linear.
+    """Returns the straight-through estimator; biased unless f is linear.
 
         value f(z),   gradient f'(z) dp/dtheta
 
-    The sample is hard in the forward direction; backwards it is taken for its mean. There are first
-    derivatives only; a second one raises.
+    f is evaluated at the hard sample; for its derivative the sample is replaced by its mean p. It
+    has first derivatives only; a second derivative raises.
 
     Args:
       function: f, maps one sample to a scalar; differentiable between the hard values.
@@ -108,12 +110,12 @@ def straight_through(function: Function, distribution_fn: DistributionFunction) 
 
     Raises:
       NotImplementedError: a second derivative.
-      TypeError: another distribution.
+      TypeError: the distribution is not over zeros and ones or one-hot vectors.
       ValueError: f does not return a finite scalar.
 
-    Source:
-      Bengio, Leonard & Courville (2013), "Estimating or propagating gradients through stochastic
-      neurons for conditional computation", section 4.
+    References:
+      Bengio, Leonard and Courville (2013), "Estimating or Propagating Gradients Through Stochastic
+      Neurons for Conditional Computation", section 4, https://arxiv.org/abs/1308.3432
 
     Example:
       >>> import repara as rp
@@ -124,10 +126,11 @@ def straight_through(function: Function, distribution_fn: DistributionFunction) 
 
     def surrogate(params: Params, key: jax.Array, num_samples: int) -> jax.Array:
         check_call(key, num_samples)
+        sample_key, _ = split_call_key(key)
         distribution = distribution_fn(params)
-        z = draw(distribution, key, num_samples)
+        z = draw(distribution, sample_key, num_samples)
         logits, binary = logits_of(distribution, z, "straight_through")
-        base = innermost(distribution)
+        base = without_independent(distribution)
         if hasattr(base, "mean"):
             mean = base.mean
         else:
@@ -145,20 +148,19 @@ def gumbel_softmax(
     temperature: ArrayLike = 0.5,
     straight_through: bool = False,
 ) -> Surrogate:
-    """The Gumbel-softmax (binary: concrete) estimator. Biased; the bias falls with the temperature.
+    """Returns the Gumbel-softmax (or concrete) estimator; biased, less so at low temperatures.
 
         z = softmax((log p + g) / t),   value f(z), gradient f'(z) dz/dtheta
 
-    With `straight_through` the value is f at the hard sample, and so is f'; its second derivatives
-    raise. The variance grows as the temperature falls. A schedule is a temperature computed from
-    the step, for example `optax.exponential_decay(1.0, 1000, 0.9, end_value=0.5)(step)`; it may be
-    a traced array.
+    With `straight_through` both f and f' are evaluated at the hard sample, and a second derivative
+    raises. The variance grows as the temperature falls. The temperature may be a traced array, for
+    example a schedule: `optax.exponential_decay(1.0, 1000, 0.9, end_value=0.5)(step)`.
 
     Args:
       function: f, maps one sample to a scalar; defined and differentiable between the hard values.
       distribution_fn: maps parameters to a distribution over zeros and ones or one-hot vectors.
       temperature: t, positive.
-      straight_through: whether the value is that of the hard sample.
+      straight_through: whether f is evaluated at the hard sample.
 
     Returns:
       The surrogate `(params, key, num_samples) -> [num_samples]`. The hard sample is the one that
@@ -166,12 +168,15 @@ def gumbel_softmax(
 
     Raises:
       NotImplementedError: a second derivative, with `straight_through`.
-      TypeError: another distribution.
+      TypeError: the distribution is not over zeros and ones or one-hot vectors.
       ValueError: the temperature is not positive, or f does not return a finite scalar.
 
-    Source:
-      Jang, Gu & Poole (2017), "Categorical reparameterization with Gumbel-softmax"; Maddison, Mnih
-      & Teh (2017), "The concrete distribution".
+    References:
+      Jang, Gu and Poole (2017), "Categorical Reparameterization with Gumbel-Softmax",
+      https://arxiv.org/abs/1611.01144
+
+      Maddison, Mnih and Teh (2017), "The Concrete Distribution: A Continuous Relaxation of Discrete
+      Random Variables", https://arxiv.org/abs/1611.00712
 
     Example:
       >>> import repara as rp
@@ -182,10 +187,11 @@ def gumbel_softmax(
 
     def surrogate(params: Params, key: jax.Array, num_samples: int) -> jax.Array:
         check_call(key, num_samples)
+        sample_key, noise_key = split_call_key(key)
         distribution = distribution_fn(params)
-        hard = draw(distribution, key, num_samples)
+        hard = draw(distribution, sample_key, num_samples)
         logits, binary = logits_of(distribution, hard, "gumbel_softmax")
-        latent, _ = conditional_logits(jax.random.fold_in(key, 1), logits, hard, binary)
+        latent, _ = conditional_logits(noise_key, logits, hard, binary)
         soft = relax_logits(latent, temperature, binary)
         if straight_through:
             soft = attach_path(hard, soft, "gumbel_softmax straight through")
@@ -201,32 +207,32 @@ def gumbel_rao(
     temperature: ArrayLike = 0.5,
     num_inner: int = 10,
 ) -> Surrogate:
-    """Straight-through Gumbel-softmax, averaged over the Gumbels that give the same hard sample.
+    """Returns the Gumbel-Rao estimator; biased as straight-through Gumbel-softmax, less variance.
 
         value f(z),   gradient f'(z) mean_k d/dtheta softmax((log p + g_k) / t),   g_k | z
 
-    Biased as straight-through Gumbel-softmax is, by the same amount; the variance is lower
-    (Rao-Blackwell), with the evaluations of f the same in number. There are first derivatives only;
-    a second one raises.
+    It is straight-through Gumbel-softmax, averaged over Gumbel variables that give the same hard
+    sample (Rao-Blackwell). The bias and the number of evaluations of f are the same. It has first
+    derivatives only; a second derivative raises.
 
     Args:
       function: f, maps one sample to a scalar; differentiable between the hard values.
       distribution_fn: maps parameters to a distribution over zeros and ones or one-hot vectors.
       temperature: t, positive.
-      num_inner: the number of Gumbels for each hard sample, at least 1.
+      num_inner: K, the number of draws of the Gumbel variables per hard sample, at least 1.
 
     Returns:
       The surrogate `(params, key, num_samples) -> [num_samples]`.
 
     Raises:
       NotImplementedError: a second derivative.
-      TypeError: another distribution.
+      TypeError: the distribution is not over zeros and ones or one-hot vectors.
       ValueError: `num_inner` is below 1, the temperature is not positive, or f does not return a
         finite scalar.
 
-    Source:
-      Paulus, Maddison & Krause (2021), "Rao-Blackwellizing the straight-through Gumbel-softmax
-      gradient estimator", equation 10.
+    References:
+      Paulus, Maddison and Krause (2021), "Rao-Blackwellizing the Straight-Through Gumbel-Softmax
+      Gradient Estimator", equation 10, https://arxiv.org/abs/2010.04838
 
     Example:
       >>> import repara as rp
@@ -239,11 +245,12 @@ def gumbel_rao(
 
     def surrogate(params: Params, key: jax.Array, num_samples: int) -> jax.Array:
         check_call(key, num_samples)
+        sample_key, noise_key = split_call_key(key)
         distribution = distribution_fn(params)
-        hard = draw(distribution, key, num_samples)
+        hard = draw(distribution, sample_key, num_samples)
         logits, binary = logits_of(distribution, hard, "gumbel_rao")
         repeated = jnp.broadcast_to(hard, (num_inner, *hard.shape))
-        latent, _ = conditional_logits(jax.random.fold_in(key, 1), logits, repeated, binary)
+        latent, _ = conditional_logits(noise_key, logits, repeated, binary)
         soft = jnp.mean(relax_logits(latent, temperature, binary), axis=0)
         return evaluate(function, attach_path(hard, soft, "gumbel_rao"))
 

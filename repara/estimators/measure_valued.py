@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from repara.distributions import Exponential, Normal, Poisson, Weibull
+from repara.distributions.introspection import without_independent
 from repara.estimators.surrogate import (
     DistributionFunction,
     Function,
@@ -16,7 +17,7 @@ from repara.estimators.surrogate import (
     detach,
     draw,
     evaluate,
-    innermost,
+    split_call_key,
 )
 from repara.noise import iid
 
@@ -24,22 +25,29 @@ __all__ = ["measure_valued"]
 
 
 class _Difference(NamedTuple):
-    """d/dtheta E[f] = E[constant (f(plus) - f(minus))] for one coordinate at a time."""
+    """The terms of d/dtheta E[f] = E[constant (f(plus) - f(minus))], one coordinate at a time.
 
-    parameter: jax.Array  # with its gradient
+    Attributes:
+      parameter: theta, differentiable.
+      constant: c, broadcasts with the samples.
+      plus: draws of the positive part, [num_samples, *batch].
+      minus: draws of the negative part, [num_samples, *batch].
+    """
+
+    parameter: jax.Array
     constant: Any
-    plus: jax.Array  # [num_samples, *batch]
+    plus: jax.Array
     minus: jax.Array
 
 
 def measure_valued(function: Function, distribution_fn: DistributionFunction) -> Surrogate:
-    """The measure-valued (weak derivative) estimator; unbiased for any f.
+    """Returns the measure-valued (weak derivative) estimator; unbiased for any f.
 
         d/dtheta_i E[f(z)] = c_i ( E_{p_i+}[f(z)] - E_{p_i-}[f(z)] )
 
-    where p_i+ and p_i- change coordinate i of the sample alone, and are drawn from the same noise
-    (coupled), which takes most of the variance away. f is evaluated twice a parameter and a
-    coordinate. There are first derivatives only; a second one raises.
+    where p_i+ and p_i- change only coordinate i of the sample. Both are drawn from the same noise
+    (coupled), which removes most of the variance. f is evaluated twice per parameter and
+    coordinate. It has first derivatives only; a second derivative raises.
 
         Normal        loc     c = 1/(scale sqrt(2 pi))   loc +- scale Rayleigh(1)
                       scale   c = 1/scale                double-sided Maxwell, minus the normal
@@ -60,10 +68,12 @@ def measure_valued(function: Function, distribution_fn: DistributionFunction) ->
         second derivative.
       ValueError: f does not return a finite scalar.
 
-    Source:
-      Mohamed et al. (2020), "Monte Carlo gradient estimation in machine learning", section 6 and
-      table 1; Heidergott et al. (2008), "Measure-valued differentiation for Markov chains", for the
-      coupling of Maxwell and normal by a uniform.
+    References:
+      Mohamed et al. (2020), "Monte Carlo Gradient Estimation in Machine Learning", section 6 and
+      table 1, https://arxiv.org/abs/1906.10652
+
+      Heidergott, Vazquez-Abad and Volk-Makarewicz (2008), "Sensitivity Estimation for Gaussian
+      Systems", for the coupling of the Maxwell and the normal distribution by a uniform variable
 
     Example:
       >>> import repara as rp
@@ -75,13 +85,14 @@ def measure_valued(function: Function, distribution_fn: DistributionFunction) ->
 
     def surrogate(params: Params, key: jax.Array, num_samples: int) -> jax.Array:
         check_call(key, num_samples)
+        sample_key, noise_key = split_call_key(key)
         distribution = distribution_fn(params)
-        base = innermost(distribution)
-        z = draw(distribution, key, num_samples)
+        base = without_independent(distribution)
+        z = draw(distribution, sample_key, num_samples)
         values = evaluate(function, z)
         parameters: list[jax.Array] = []
         estimates: list[jax.Array | None] = []
-        for difference in _differences(base, jax.random.fold_in(key, 1), z):
+        for difference in _differences(base, noise_key, z):
             theta = jnp.broadcast_to(difference.parameter, base.batch_shape)
             high = _one_at_a_time(function, z, difference.plus)
             low = _one_at_a_time(function, z, difference.minus)
@@ -96,7 +107,7 @@ def measure_valued(function: Function, distribution_fn: DistributionFunction) ->
 
 
 def _one_at_a_time(function: Function, z: jax.Array, changed: jax.Array) -> jax.Array:
-    """f where one coordinate of each sample is changed: [num_samples, coordinates]."""
+    """Returns f with one coordinate of each sample changed, [num_samples, coordinates]."""
     n, shape = z.shape[0], z.shape[1:]
     flat, new = z.reshape(n, -1), changed.reshape(n, -1)
     size = flat.shape[1]
@@ -106,10 +117,12 @@ def _one_at_a_time(function: Function, z: jax.Array, changed: jax.Array) -> jax.
 
 
 def _exponential(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    """Draws standard exponential variables."""
     return -jnp.log(iid(key, shape, (), "uniform", dtype))
 
 
 def _differences(base: Any, key: jax.Array, z: jax.Array) -> list[_Difference]:
+    """Returns the terms of the estimate, one for each parameter that has one; `key` is consumed."""
     shape, dtype = z.shape, z.dtype
     fixed = detach(base)
     if isinstance(base, Normal):
@@ -151,10 +164,11 @@ def _differences(base: Any, key: jax.Array, z: jax.Array) -> list[_Difference]:
     if isinstance(base, Poisson):
         return [_Difference(base.rate, jnp.ones((), dtype), z + 1, z)]
     raise NotImplementedError(
-        f"measure_valued knows Normal, Exponential, Weibull and Poisson, not "
-        f"{type(base).__name__}: use score_function, or pathwise where there is rsample"
+        f"measure_valued supports Normal, Exponential, Weibull and Poisson, not "
+        f"{type(base).__name__}: use score_function, or pathwise if the distribution has rsample"
     )
 
 
 def _aligned(parameter: jax.Array, z: jax.Array) -> jax.Array:
+    """Returns the parameter with leading axes of length one up to the rank of z."""
     return parameter.reshape((1,) * (z.ndim - parameter.ndim) + parameter.shape)

@@ -1,4 +1,4 @@
-"""The pathwise estimator: the gradient of the sample itself."""
+"""The pathwise estimator: the gradient through the sample itself."""
 
 import jax
 
@@ -10,6 +10,7 @@ from repara.estimators.surrogate import (
     Surrogate,
     check_call,
     evaluate,
+    split_call_key,
 )
 
 __all__ = ["pathwise"]
@@ -21,29 +22,35 @@ def pathwise(
     *,
     source: noise.Source = noise.iid,
 ) -> Surrogate:
-    """The pathwise (reparameterization) estimator; unbiased for differentiable f.
+    """Returns the pathwise (reparameterization) estimator; unbiased for differentiable f.
 
         d/dtheta E[f(z)] = E[ f'(z) dz/dtheta ],   z = transform(eps, theta)
 
-    A jump of f is not seen, and makes it biased. All derivatives are right to all orders to which
-    f and the transform have them.
+    It is biased if f jumps, since it does not see the jump. Derivatives are right to every order
+    to which f and the transform have them.
 
     Args:
       function: f, maps one sample to a scalar.
       distribution_fn: maps parameters to a distribution with `rsample`.
-      source: where the noise comes from: `noise.antithetic`, `noise.stratified` and `noise.sobol`
-        lower the variance of a mean over samples that are smooth or monotone in the noise.
+      source: the noise source: `noise.antithetic`, `noise.stratified` and `noise.sobol` lower the
+        variance of a mean over samples if f is smooth or monotone in the noise.
 
     Returns:
       The surrogate `(params, key, num_samples) -> [num_samples]`.
 
     Raises:
-      TypeError: a source is given for an object that is not of this library.
+      TypeError: a source is given, but the distribution is not one of this library.
       ValueError: the distribution has no reparameterization, or f does not return a finite scalar.
 
-    Source:
-      Kingma & Welling (2013), "Auto-encoding variational Bayes", section 2.4; Mohamed et al.
-      (2020), "Monte Carlo gradient estimation in machine learning", section 5.
+    References:
+      Kingma and Welling (2013), "Auto-Encoding Variational Bayes", section 2.4,
+      https://arxiv.org/abs/1312.6114
+
+      Rezende, Mohamed and Wierstra (2014), "Stochastic Backpropagation and Approximate Inference
+      in Deep Generative Models", https://arxiv.org/abs/1401.4082
+
+      Mohamed et al. (2020), "Monte Carlo Gradient Estimation in Machine Learning", section 5,
+      https://arxiv.org/abs/1906.10652
 
     Example:
       >>> import repara as rp
@@ -65,10 +72,11 @@ def pathwise(
             )
         if source is not noise.iid and not hasattr(distribution, "noise"):
             raise TypeError(
-                f"a noise source drives the distributions of this library, "
+                f"a noise source works with the distributions of this library only, "
                 f"{type(distribution).__name__} draws its own noise: leave source out"
             )
         options = {} if source is noise.iid else {"source": source}
-        return evaluate(function, distribution.rsample(key, (num_samples,), **options))
+        sample_key, _ = split_call_key(key)
+        return evaluate(function, distribution.rsample(sample_key, (num_samples,), **options))
 
     return surrogate

@@ -1,4 +1,4 @@
-"""REBAR and RELAX: the score function with a control variate through the relaxed sample."""
+"""REBAR and RELAX: the score-function estimator with a control variate at a relaxed sample."""
 
 from collections.abc import Callable
 
@@ -18,6 +18,7 @@ from repara.estimators.surrogate import (
     joint_log_prob,
     logits_of,
     magic_box,
+    split_call_key,
 )
 
 __all__ = ["rebar", "relax"]
@@ -29,31 +30,32 @@ ControlVariate = Callable[[Params, jax.Array], jax.Array]
 def relax(
     function: Function, distribution_fn: DistributionFunction, *, control_variate: ControlVariate
 ) -> Surrogate:
-    """The RELAX estimator; unbiased for any f and any control variate c.
+    """Returns the RELAX estimator; unbiased for any f and any control variate c.
 
         (f(b) - c(z')) d log p(b)/dtheta + d/dtheta (c(z) - c(z')),   b = H(z),   z' ~ p(z | b)
 
-    z are the noisy logits of which b is the hard sample; z' has the value of z here, and depends on
-    theta through the conditional distribution. The better c predicts f, the lower the
-    variance: `control_variate_loss` trains its parameters, which live in `params` and get a zero
-    gradient from the surrogate itself. Of several samples each has the mean of f - c over the
-    others as baseline. Derivatives of all orders are right.
+    z are noisy logits, and b is their hard sample; z' has the same value as z, but depends on theta
+    through the conditional distribution. The better c predicts f, the lower the variance:
+    `control_variate_loss` trains the parameters of c, which are part of `params` and have a zero
+    gradient in the surrogate itself. With several samples, the baseline of each one is the mean of
+    f - c over the others. Derivatives of all orders are right.
 
     Args:
-      function: f, maps one sample to a scalar; it is evaluated at hard samples only.
+      function: f, maps one sample to a scalar; evaluated at hard samples only.
       distribution_fn: maps parameters to a distribution over zeros and ones or one-hot vectors.
-      control_variate: c, maps the parameters and the noisy logits of one sample, of its shape, to a
-        scalar; for example `lambda params, z: net.apply(params["net"], z)` with a Flax module.
+      control_variate: c, maps the parameters and the noisy logits of one sample, which have its
+        shape, to a scalar; for example `lambda params, z: net.apply(params["net"], z)`.
 
     Returns:
       The surrogate `(params, key, num_samples) -> [num_samples]`.
 
     Raises:
-      TypeError: another distribution.
+      TypeError: the distribution is not over zeros and ones or one-hot vectors.
       ValueError: f or c does not return a finite scalar.
 
-    Source:
-      Grathwohl et al. (2018), "Backpropagation through the void", equation 9 and appendix B.
+    References:
+      Grathwohl et al. (2018), "Backpropagation through the Void: Optimizing Control Variates for
+      Black-Box Gradient Estimation", equation 9 and appendix B, https://arxiv.org/abs/1711.00123
 
     Example:
       >>> import repara as rp
@@ -78,27 +80,28 @@ def rebar(
     temperature: ArrayLike | Callable[[Params], jax.Array] = 0.5,
     eta: ArrayLike | Callable[[Params], jax.Array] = 1.0,
 ) -> Surrogate:
-    """The REBAR estimator; unbiased for any f.
+    """Returns the REBAR estimator; unbiased for any f.
 
-        RELAX with c(z) = eta f(softmax(z / t)), for binary variables the sigmoid
+        RELAX with c(z) = eta f(softmax(z / t)), or the sigmoid for binary variables
 
     Args:
       function: f, maps one sample to a scalar; defined and differentiable between the hard values.
       distribution_fn: maps parameters to a distribution over zeros and ones or one-hot vectors.
-      temperature: t, positive; a number, or a function of the parameters that
-        `control_variate_loss` can then train.
-      eta: the weight of the control variate, the same way; 0 leaves the score function.
+      temperature: t, positive; a number, or a function of the parameters, which
+        `control_variate_loss` can train.
+      eta: the weight of the control variate, a number or a function of the parameters; with 0 it
+        is the score-function estimator.
 
     Returns:
       The surrogate `(params, key, num_samples) -> [num_samples]`.
 
     Raises:
-      TypeError: another distribution.
+      TypeError: the distribution is not over zeros and ones or one-hot vectors.
       ValueError: the temperature is not positive, or f does not return a finite scalar.
 
-    Source:
-      Tucker et al. (2017), "REBAR: low-variance, unbiased gradient estimates for discrete latent
-      variable models", section 3.
+    References:
+      Tucker et al. (2017), "REBAR: Low-Variance, Unbiased Gradient Estimates for Discrete Latent
+      Variable Models", section 3, https://arxiv.org/abs/1703.07370
 
     Example:
       >>> import repara as rp
@@ -122,28 +125,31 @@ def _relax(
     control_variate: Callable[[Params, jax.Array, bool], jax.Array],
     name: str,
 ) -> Surrogate:
+    """Returns the surrogate of both, given a control variate that knows whether z is binary."""
+
     def surrogate(params: Params, key: jax.Array, num_samples: int) -> jax.Array:
         check_call(key, num_samples)
+        sample_key, noise_key = split_call_key(key)
         distribution = distribution_fn(params)
-        hard = draw(distribution, key, num_samples)
+        hard = draw(distribution, sample_key, num_samples)
         logits, binary = logits_of(distribution, hard, name)
         values = evaluate(function, hard)
         box = magic_box(joint_log_prob(distribution, hard)).astype(values.dtype)
-        z, conditional = conditional_logits(jax.random.fold_in(key, 1), logits, hard, binary)
+        z, conditional = conditional_logits(noise_key, logits, hard, binary)
 
         def c(latent: jax.Array) -> jax.Array:
             return evaluate(lambda one: control_variate(params, one, binary), latent)
 
         # E[f - c(z')] by the score function and through z', E[c(z)] through z: derivatives of all
-        # orders. As z' and z have one value, the gradient in c's own parameters is zero.
-        left = values - c(conditional)
-        estimate = left * box + c(z)
+        # orders. Since z' and z have one value, the gradient in the parameters of c is zero.
+        residual = values - c(conditional)
+        estimate = residual * box + c(z)
         if num_samples > 1:
-            # Not held fixed: `control_variate_loss` sees c in it too. As 1 - box is zero, and stays
-            # so on average, a derivative of the baseline adds nothing to those of the expectation.
-            baseline = (jnp.sum(left) - left) / (num_samples - 1)
+            # Without stop_gradient, as `control_variate_loss` has to see c in the baseline too.
+            # That adds no bias: the baseline multiplies 1 - box, whose value and mean are zero.
+            baseline = (jnp.sum(residual) - residual) / (num_samples - 1)
             estimate = estimate + baseline * (1 - box)
-        # The value is f to the last bit.
+        # This way the value is f to the last bit.
         fixed = jax.lax.stop_gradient(estimate)
         return jax.lax.stop_gradient(values) + (estimate - fixed)
 

@@ -1,35 +1,36 @@
-"""How good an estimator is: bias, variance, time; and the loss that trains a control variate."""
+"""Bias, variance and time of an estimator, and the loss that trains a control variate."""
 
 import itertools
-import statistics
 import time
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from repara.estimators.surrogate import Params, Surrogate, check_call
 
 __all__ = ["VarianceReport", "control_variate_loss", "variance"]
 
-# Stretches of gradients that are timed by themselves.
-_STRETCHES = 7
+# The gradients are timed in this many groups, of which the median counts.
+_TIMED_GROUPS = 7
 
 
 class VarianceReport(NamedTuple):
-    """What is known of the gradient of the mean over `num_samples` samples.
+    """Statistics of the gradient of the mean over `num_samples` samples.
+
+    Printed, it shows numbers and the shapes of arrays.
 
     Attributes:
       mean: the mean over the repeats; a pytree like the parameters.
-      stderr: its standard error, the same.
-      bias: `mean` minus the truth, the same; None where no truth was given.
-      variance: of each coordinate, the same.
+      stderr: the standard error of `mean`; a pytree like the parameters.
+      bias: `mean` minus the truth, a pytree like the parameters; None if no truth was given.
+      variance: the variance of each coordinate; a pytree like the parameters.
       total_variance: the sum of the variances over all coordinates, a float.
       snr: the signal-to-noise ratio, sqrt(sum mean^2 / sum variance), a float.
-      seconds: the time of one gradient in a compiled loop, the median of several stretches of it, a
-        float.
-      variance_time: `total_variance * seconds`, which decides between estimators: samples can be
-        bought with time. A float.
+      seconds: the time of one gradient in a compiled loop, a float.
+      variance_time: `total_variance * seconds`, a float. Compare estimators by this number: a fast,
+        noisy estimator can draw more samples in the same time.
     """
 
     mean: Any
@@ -41,6 +42,28 @@ class VarianceReport(NamedTuple):
     seconds: float
     variance_time: float
 
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={_short(value)}" for name, value in self._asdict().items())
+        return f"VarianceReport({fields})"
+
+
+class _Unquoted(str):
+    """Text whose repr is the text itself, for use inside a pytree that is printed."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _short(tree: Any) -> str:
+    """Returns a pytree as text, with dtype and shape for each array that is not a scalar."""
+
+    def leaf(x: Any) -> _Unquoted:
+        if np.size(x) == 1:
+            return _Unquoted(f"{float(np.reshape(x, ())):.4g}")
+        return _Unquoted(f"{x.dtype}[{', '.join(map(str, x.shape))}]")
+
+    return repr(jax.tree.map(leaf, tree))
+
 
 def variance(
     surrogate: Surrogate,
@@ -51,15 +74,15 @@ def variance(
     *,
     truth: Any = None,
 ) -> VarianceReport:
-    """Measures the gradient that a surrogate gives.
+    """Measures bias, variance and time of the gradient of a surrogate.
 
         g_r = d/dparams mean_s surrogate(params, key_r, num_samples)_s,   r = 1, ..., repeats
 
     Args:
-      surrogate: what an estimator returned.
-      params: where the gradient is taken, a pytree of float arrays.
+      surrogate: the result of an estimator.
+      params: the parameters at which to differentiate, a pytree of float arrays.
       key: a typed key; consumed.
-      num_samples: samples a gradient.
+      num_samples: the number of samples per gradient.
       repeats: R, the number of gradients, at least 2. The relative standard error of a variance is
         about sqrt((kurtosis - 1) / R).
       truth: the true gradient, a pytree like the parameters, for the bias.
@@ -70,10 +93,12 @@ def variance(
     Raises:
       ValueError: fewer than 2 repeats, or a gradient that is not finite.
 
-    Source:
-      Mohamed et al. (2020), "Monte Carlo gradient estimation in machine learning", section 3;
-      Rainforth et al. (2018), "Tighter variational bounds are not necessarily better", equation 5,
-      for the signal-to-noise ratio.
+    References:
+      Mohamed et al. (2020), "Monte Carlo Gradient Estimation in Machine Learning", section 3,
+      https://arxiv.org/abs/1906.10652
+
+      Rainforth et al. (2018), "Tighter Variational Bounds are Not Necessarily Better", equation 5,
+      for the signal-to-noise ratio, https://arxiv.org/abs/1802.04537
 
     Example:
       >>> import repara as rp
@@ -87,34 +112,34 @@ def variance(
         raise ValueError(f"repeats must be at least 2, got {repeats}")
     params = jax.tree.map(jnp.asarray, params)
 
-    # One compiled loop fills in the gradients and is timed while it does.
+    # One compiled loop computes the gradients and is timed.
     @jax.jit
-    def fill(params: Params, keys: jax.Array, first: int, last: int, filled: Any) -> Any:
-        def body(i: jax.Array, filled: Any) -> Any:
+    def compute(params: Params, keys: jax.Array, first: int, last: int, results: Any) -> Any:
+        def body(i: jax.Array, results: Any) -> Any:
             both = jax.value_and_grad(lambda p: jnp.mean(surrogate(p, keys[i], num_samples)))
-            return jax.tree.map(lambda all_, one: all_.at[i].set(one), filled, both(params))
+            return jax.tree.map(lambda all_, one: all_.at[i].set(one), results, both(params))
 
-        return jax.lax.fori_loop(first, last, body, filled)
+        return jax.lax.fori_loop(first, last, body, results)
 
     keys = jax.random.split(key, repeats)
     one = jax.eval_shape(
         lambda p: (jnp.mean(surrogate(p, keys[0], num_samples)), p), params
     )  # fmt: skip
-    filled = jax.tree.map(lambda x: jnp.zeros((repeats, *x.shape), x.dtype), one)
-    filled = jax.block_until_ready(fill(params, keys, 0, 0, filled))  # compiles
-    ends = [repeats * i // _STRETCHES for i in range(_STRETCHES + 1)]
+    results = jax.tree.map(lambda x: jnp.zeros((repeats, *x.shape), x.dtype), one)
+    results = jax.block_until_ready(compute(params, keys, 0, 0, results))  # compiles
+    ends = [repeats * i // _TIMED_GROUPS for i in range(_TIMED_GROUPS + 1)]
     times = []
     for first, last in itertools.pairwise(ends):
         if last > first:
             begin = time.perf_counter()
-            filled = jax.block_until_ready(fill(params, keys, first, last, filled))
+            results = jax.block_until_ready(compute(params, keys, first, last, results))
             times.append((time.perf_counter() - begin) / (last - first))
-    values, gradients = filled
-    seconds = statistics.median(times)
+    values, gradients = results
+    seconds = float(np.median(times))
     if not all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves((values, gradients))):
         raise ValueError(
-            "the function or its gradient is not finite: look for values of f that are NaN or "
-            "infinite on the support of the distribution"
+            "the function or its gradient is not finite: look for samples at which f is NaN or "
+            "infinite"
         )
     mean = jax.tree.map(lambda x: jnp.mean(x, axis=0), gradients)
     spread = jax.tree.map(lambda x: jnp.var(x, axis=0, ddof=1), gradients)
@@ -131,27 +156,29 @@ def variance(
 def control_variate_loss(
     surrogate: Surrogate, params: Params, key: jax.Array, num_samples: int, repeats: int
 ) -> jax.Array:
-    """The mean squared norm of a gradient estimate, whose gradient trains a control variate.
+    """Computes the mean squared norm of a gradient estimate, to train a control variate.
 
         L(phi) = 1/R sum_r |g_r|^2,   g_r = d/dparams mean_s surrogate(params, key_r, num_samples)_s
 
     The expectation of an unbiased g does not depend on the parameters phi of its baseline or
-    control variate, so lowering E|g|^2 in phi lowers the variance. Take the gradient in phi alone,
-    the rest of the parameters held fixed.
+    control variate, so minimizing E|g|^2 in phi minimizes the variance. Differentiate it in phi
+    only, with all other parameters constant.
 
     Args:
-      surrogate: `score_function` with a baseline of the parameters, `rebar` or `relax`.
+      surrogate: the result of `score_function` with a function as baseline, `rebar` or `relax`.
       params: all parameters.
       key: a typed key; consumed.
-      num_samples: samples a gradient.
-      repeats: R, how many gradients are averaged, at least 1.
+      num_samples: the number of samples per gradient.
+      repeats: R, the number of gradients to average, at least 1.
 
     Returns:
       The mean squared norm, a scalar.
 
-    Source:
-      Tucker et al. (2017), "REBAR", section 3.3; Grathwohl et al. (2018), "Backpropagation through
-      the void", section 3.1.
+    References:
+      Tucker et al. (2017), "REBAR", section 3.3, https://arxiv.org/abs/1703.07370
+
+      Grathwohl et al. (2018), "Backpropagation through the Void", section 3.1,
+      https://arxiv.org/abs/1711.00123
 
     Example:
       >>> import repara as rp

@@ -1,11 +1,11 @@
-"""Evaluation of latent-variable models: test log-likelihood, and what the latents carry."""
+"""Evaluation of latent-variable models: test log-likelihood, and information in the latents."""
 
 from repara.evaluation.annealed import (
-    AnnealedEstimate,
     BidirectionalEstimate,
     annealed_log_likelihood,
     bidirectional_log_likelihood,
 )
+from repara.evaluation.annealing import AnnealedEstimate
 from repara.evaluation.batches import mean_and_stderr, over_batches
 from repara.evaluation.importance import ImportanceEstimate, importance_log_likelihood
 from repara.evaluation.information import (

@@ -1,4 +1,4 @@
-"""A data set through a compiled function, and the mean over its examples."""
+"""A compiled function applied to a dataset, and the mean over its examples."""
 
 import math
 from collections.abc import Callable
@@ -10,15 +10,15 @@ __all__ = ["mean_and_stderr", "over_batches"]
 
 
 def mean_and_stderr(values: np.ndarray) -> tuple[float, float]:
-    """The mean over examples and its standard error, accumulated in float64.
+    """Computes the mean over examples and its standard error, in float64.
 
         m = 1/N sum_n v_n,   stderr = sqrt(1/(N (N - 1)) sum_n (v_n - m)^2)
 
     Args:
-      values: one number an example, [N].
+      values: one number per example, [N].
 
     Returns:
-      The mean and its standard error, NaN for a single example.
+      The mean and its standard error, which is NaN for a single example.
 
     Example:
       >>> mean_and_stderr(np.array([1.0, 3.0]))
@@ -37,19 +37,19 @@ def over_batches(
     *,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[np.ndarray, ...]:
-    """Applies a compiled function to a data set batch by batch.
+    """Applies a compiled function to a dataset, batch by batch.
 
     Args:
-      function: maps a key and a batch [batch_size, ...] to arrays [batch_size, ...]; it is given
-        `fold_in(key, i)` for batch i. The last batch is filled up with its first example and the
-        surplus dropped, so that one compilation serves.
+      function: maps a key and a batch [batch_size, ...] to arrays [batch_size, ...]. The key of
+        batch i is `fold_in(key, i)`. The last batch is padded with its first example and the
+        surplus results are dropped, so that the function is compiled once.
       key: a typed key; consumed.
       data: [N, ...].
       batch_size: B.
-      progress: called with the number of examples done after each batch.
+      progress: called after each batch with the number of examples done so far.
 
     Returns:
-      The results of all N examples, each concatenated along its first axis.
+      The results of all N examples, concatenated along the first axis.
 
     Example:
       >>> double = lambda key, x: (2 * x,)

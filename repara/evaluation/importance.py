@@ -14,12 +14,12 @@ __all__ = ["ImportanceEstimate", "importance_log_likelihood"]
 
 
 class ImportanceEstimate(NamedTuple):
-    """An importance-sampling estimate of a log-likelihood, one value an example.
+    """An importance-sampling estimate of a log-likelihood, one value per example.
 
     Attributes:
       log_likelihood: the logarithm of the mean weight, [B], nats.
-      stderr: its standard error from the spread of the weights (delta method), [B], nats; without
-        the bias, which is the larger one where the effective samples are few.
+      stderr: its standard error from the spread of the weights (delta method), [B], nats. It does
+        not include the bias, which is larger if there are few effective samples.
       effective_samples: (sum w)^2 / sum w^2, from 1 to K, [B].
     """
 
@@ -37,21 +37,21 @@ def importance_log_likelihood(
     num_samples: int = 5000,
     chunk_size: int = 50,
 ) -> ImportanceEstimate:
-    """The log-likelihood by importance sampling from the approximate posterior.
+    """Estimates the log-likelihood by importance sampling from the posterior; biased low.
 
         log p(x) ~ log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x)
 
-    Biased low for finite K: its expectation is the importance-weighted bound with K samples. The
-    samples are streamed through in chunks, so that memory does not grow with K; exactly K are used
-    also where the chunk does not divide it.
+    Its expectation is the importance-weighted bound with K samples. The samples are processed in
+    chunks, so that memory does not grow with K. Exactly K samples are used, even if the chunk size
+    does not divide K.
 
     Args:
       key: a typed key; consumed.
-      posterior: q(z | x), batch shape [B]; discrete ones too.
+      posterior: q(z | x), batch shape [B], continuous or discrete.
       prior: p(z), batch shape [] or [B].
       log_likelihood: maps latents [S, B, *event] to log p(x | z), [S, B], in nats.
       num_samples: K, at least 1.
-      chunk_size: how many samples are held at a time.
+      chunk_size: the number of samples in memory at a time, at least 1.
 
     Returns:
       The estimate with its Monte Carlo standard error and effective sample size, each [B].
@@ -59,9 +59,9 @@ def importance_log_likelihood(
     Raises:
       ValueError: K or the chunk size is below 1.
 
-    Source:
-      Burda, Grosse & Salakhutdinov (2016), "Importance weighted autoencoders", section 5, who use
-      K = 5000.
+    References:
+      Burda, Grosse and Salakhutdinov (2016), "Importance Weighted Autoencoders", section 5, who use
+      K = 5000, https://arxiv.org/abs/1509.00519
 
     Example:
       >>> import repara as rp
@@ -79,7 +79,7 @@ def importance_log_likelihood(
     full, rest = divmod(num_samples, chunk_size)
 
     def sums(key: jax.Array, count: int) -> jax.Array:
-        """Logarithms of the sum of the weights and of their squares, [2, B]."""
+        """Returns the logarithms of the sum of the weights and of their squares, [2, B]."""
         if posterior.has_rsample:
             z, log_q = posterior.rsample_and_log_prob(key, (count,))
         else:

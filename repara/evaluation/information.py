@@ -1,4 +1,4 @@
-"""What the latents carry: divergence a coordinate, active units, mutual information."""
+"""Information in the latents: divergence per coordinate, active units, mutual information."""
 
 import math
 from typing import NamedTuple
@@ -15,16 +15,15 @@ __all__ = ["AggregateInformation", "active_units", "aggregate_information", "kl_
 
 
 def kl_per_dimension(posterior: Distribution, prior: Distribution) -> jax.Array:
-    """The KL divergence of each latent coordinate.
+    """Computes the KL divergence of each latent coordinate.
 
         KL_d = KL(q(z_d | x) || p(z_d))
 
-    For independent coordinates they sum to the divergence; for a full covariance they are those of
-    the marginals.
+    For independent coordinates their sum is the divergence; for a full covariance they are the
+    divergences of the marginals.
 
     Args:
-      posterior: q(z | x), batch shape [B], event shape [D]: independent normals or a multivariate
-        normal.
+      posterior: q(z | x), batch shape [B], event shape [D]: `Independent` or a multivariate normal.
       prior: p(z), of the same event shape.
 
     Returns:
@@ -41,18 +40,19 @@ def kl_per_dimension(posterior: Distribution, prior: Distribution) -> jax.Array:
 
 
 def _coordinates(q: Distribution) -> Distribution:
+    """Returns the distribution of the single coordinates."""
     if isinstance(q, Independent) and q.reinterpreted_batch_ndims == 1:
         return q.base
     if isinstance(q, MultivariateNormal):
         return Normal(jnp.broadcast_to(q.loc, q.batch_shape + q.event_shape), q.stddev)
     raise NotImplementedError(
-        f"kl_per_dimension knows the coordinates of Independent and MultivariateNormal, "
-        f"not of {type(q).__name__}"
+        "kl_per_dimension needs Independent or MultivariateNormal distributions, got "
+        f"{type(q).__name__}"
     )
 
 
 def active_units(posterior_means: np.ndarray, threshold: float = 0.01) -> int:
-    """The number of latent coordinates that the encoder uses.
+    """Counts the latent coordinates that the encoder uses.
 
         #{d : Var_x(E_q[z_d | x]) > threshold}
 
@@ -63,8 +63,9 @@ def active_units(posterior_means: np.ndarray, threshold: float = 0.01) -> int:
     Returns:
       The count, from 0 to D.
 
-    Source:
-      Burda, Grosse & Salakhutdinov (2016), "Importance weighted autoencoders", section 5.1.
+    References:
+      Burda, Grosse and Salakhutdinov (2016), "Importance Weighted Autoencoders", section 5.1,
+      https://arxiv.org/abs/1509.00519
 
     Example:
       >>> active_units(np.array([[0.0, 1.0], [0.0, -1.0]]))
@@ -74,15 +75,15 @@ def active_units(posterior_means: np.ndarray, threshold: float = 0.01) -> int:
 
 
 class AggregateInformation(NamedTuple):
-    """How the average divergence of the posteriors from the prior divides.
+    """The two parts of the mean divergence of the posteriors from the prior.
 
         1/N sum_n KL(q(z | x_n) || p(z)) = mutual information + marginal KL
 
     Attributes:
       mutual_information: I_q(x; z), a scalar, nats; at most log N.
       marginal_kl: KL(q(z) || p(z)) of the aggregate posterior, a scalar, nats.
-      mutual_information_stderr: Monte Carlo standard error of the first.
-      marginal_kl_stderr: Monte Carlo standard error of the second.
+      mutual_information_stderr: the Monte Carlo standard error of `mutual_information`.
+      marginal_kl_stderr: the Monte Carlo standard error of `marginal_kl`.
     """
 
     mutual_information: jax.Array
@@ -98,48 +99,51 @@ def aggregate_information(
     *,
     num_samples: int | None = None,
 ) -> AggregateInformation:
-    """What a latent tells of its example, and how far all latents together are from the prior.
+    """Estimates the mutual information of latents and examples, and the marginal divergence.
 
         q(z) = 1/N sum_n q(z | x_n)
         I_q(x; z) = 1/N sum_n E_q(z | x_n)[log q(z | x_n) - log q(z)]
         KL(q(z) || p(z)) = 1/N sum_n E_q(z | x_n)[log q(z) - log p(z)]
 
-    The example is one of N, equally probable, so that I_q is at most log N and comes close to that
-    wherever the posteriors hardly overlap: a value near log N says only that it is at least that
-    large on more data. Unbiased for these N examples. One sample at a time is held against all of
-    them, so that memory grows with N alone, and time with N times the number of samples.
+    The example is one of N with equal probability, so I_q is at most log N, and close to it if the
+    posteriors hardly overlap. A value near log N means only that it would be at least as large for
+    more data. The estimates are unbiased for these N examples. Each sample in turn is compared with
+    all N posteriors, so memory is proportional to N, and time to N times the number of samples.
 
     Args:
       key: a typed key; consumed.
       posterior: q(z | x_n) of a data set, batch shape [N].
       prior: p(z), batch shape [].
-      num_samples: how many of the examples a latent is drawn from, evenly spread among them, from 2
-        to N; by default all.
+      num_samples: the number of examples, evenly spaced, that get a latent sample, from 2 to N; by
+        default N.
 
     Returns:
-      Both, with their standard errors.
+      Both parts, with their standard errors.
 
     Raises:
       ValueError: the posterior's batch shape is not [N], or the number of samples out of range.
 
-    Source:
-      Hoffman & Johnson (2016), "ELBO surgery: yet another way to carve up the variational evidence
-      lower bound".
+    References:
+      Hoffman and Johnson (2016), "ELBO Surgery: Yet Another Way to Carve Up the Variational
+      Evidence Lower Bound"
+
+      Chen et al. (2018), "Isolating Sources of Disentanglement in Variational Autoencoders",
+      section 3, who split the marginal term further, https://arxiv.org/abs/1802.04942
 
     Example:
       >>> import repara as rp
-      >>> far_apart = rp.Normal(100 * jnp.arange(8.0), 1.0)
-      >>> i = aggregate_information(jax.random.key(0), far_apart, rp.Normal(0.0, 1.0))
+      >>> distinct = rp.Normal(100 * jnp.arange(8.0), 1.0)
+      >>> i = aggregate_information(jax.random.key(0), distinct, rp.Normal(0.0, 1.0))
       >>> bool(jnp.allclose(i.mutual_information, jnp.log(8.0)))
       True
     """
     if len(posterior.batch_shape) != 1:
         raise ValueError(f"posterior must have batch shape (N,), got {posterior.batch_shape}")
     count = posterior.batch_shape[0]
-    drawn = count if num_samples is None else num_samples
-    if not 2 <= drawn <= count:
-        raise ValueError(f"num_samples must be from 2 to the {count} examples, got {drawn}")
-    chosen = np.arange(drawn) * count // drawn
+    num_samples = count if num_samples is None else num_samples
+    if not 2 <= num_samples <= count:
+        raise ValueError(f"num_samples must be from 2 to the {count} examples, got {num_samples}")
+    chosen = np.arange(num_samples) * count // num_samples
     z = posterior.sample(key)
     own = posterior.log_prob(z)[chosen]
     z = z[chosen]
@@ -147,7 +151,7 @@ def aggregate_information(
     mutual, marginal = own - aggregate, aggregate - prior.log_prob(z)
 
     def stderr(x: jax.Array) -> jax.Array:
-        return jnp.std(x, ddof=1) / math.sqrt(drawn)
+        return jnp.std(x, ddof=1) / math.sqrt(num_samples)
 
     return AggregateInformation(
         jnp.mean(mutual), jnp.mean(marginal), stderr(mutual), stderr(marginal)

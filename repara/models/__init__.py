@@ -1,5 +1,9 @@
-"""Flax (Linen) modules that map arrays to distributions; the only folder that imports flax."""
+"""Flax (Linen) modules that map arrays to distributions.
 
+This is the only folder that imports flax.linen.
+"""
+
+from repara.models.centers import center, posterior_mean, prior_grid
 from repara.models.flow_steps import (
     Autoregressive,
     Coupling,
@@ -17,14 +21,7 @@ from repara.models.flows import (
 from repara.models.hierarchy import Conditional, Hierarchical, TwoLayerHead
 from repara.models.likelihoods import LIKELIHOODS, Likelihood
 from repara.models.networks import ACTIVATIONS, ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder
-from repara.models.posteriors import (
-    POSTERIORS,
-    PosteriorFamily,
-    Relaxation,
-    centre,
-    posterior_mean,
-    prior_grid,
-)
+from repara.models.posteriors import POSTERIORS, PosteriorFamily, Relaxation
 from repara.models.priors import FlowPrior, MixturePrior, VampPrior
 from repara.models.splines import rational_quadratic, rational_quadratic_inverse
 from repara.models.vae import VAE, PosteriorHead
@@ -58,7 +55,7 @@ __all__ = [
     "SplineFlow",
     "TwoLayerHead",
     "VampPrior",
-    "centre",
+    "center",
     "posterior_mean",
     "prior_grid",
     "rational_quadratic",

@@ -1,7 +1,8 @@
 """Normalizing flows: Flax modules that map features to bijectors, for `Transformed`.
 
-A module's parameters become leaves of the bijector that it returns, so that a distribution through
-a flow is one pytree. Features enter as biases, computed once an example and not once a sample.
+The parameters of a module become leaves of the bijector that it returns, so a distribution
+transformed by a flow is one pytree. Features enter as biases, which are computed once per example
+and not once per sample.
 """
 
 import itertools
@@ -29,12 +30,12 @@ __all__ = ["FLOWS", "AutoregressiveFlow", "CouplingFlow", "PlanarFlow", "SplineF
 
 
 class PlanarFlow(nn.Module):
-    """Planar maps, one after the other.
+    """A composition of planar maps.
 
     Attributes:
       latent_dim: D.
-      num_layers: how many.
-      hidden_sizes: unused: their parameters are linear in the features.
+      num_layers: the number of planar maps.
+      hidden_sizes: unused, since the parameters are affine in the features.
 
     Example:
       >>> flow = PlanarFlow(3, 2)
@@ -53,16 +54,16 @@ class PlanarFlow(nn.Module):
         d = self.latent_dim
         layers = []
         for i in range(self.num_layers):
-            # The identity at first; w is not zero, so that u has a gradient.
+            # It starts as the identity; w is not zero, so that u has a gradient.
             u = _affine(self, f"u_{i}", h, d, nn.initializers.zeros)
-            w = _affine(self, f"w_{i}", h, d, nn.initializers.lecun_normal(), _spread(d))
+            w = _affine(self, f"w_{i}", h, d, nn.initializers.lecun_normal(), _unit_length(d))
             b = _affine(self, f"b_{i}", h, 1, nn.initializers.lecun_normal())
             layers.append(Planar(u, w, b[..., 0]))
-        return _chain(layers)
+        return Chain(tuple(layers))
 
 
-def _spread(d: int) -> Callable[..., jax.Array]:
-    """Biases that point somewhere, of length about one."""
+def _unit_length(d: int) -> Callable[..., jax.Array]:
+    """Returns an initializer of vectors in a random direction, of length about one."""
     return nn.initializers.normal(1 / math.sqrt(d))
 
 
@@ -74,18 +75,19 @@ def _affine(
     kernel_init: Any,
     bias_init: Any = nn.initializers.zeros,
 ) -> jax.Array:
-    """An affine function of the features, [..., size]; a parameter where there are none."""
+    """Returns an affine function of the features, [..., size], or without features a parameter."""
     if h is None:
-        return module.param(name, bias_init, (size,), jnp.float32)
+        bias: jax.Array = module.param(name, bias_init, (size,), jnp.float32)
+        return bias
     return dense(h, size, name=name, kernel_init=kernel_init, bias_init=bias_init)
 
 
 def _network(
     module: nn.Module, name: str, h: jax.Array | None, sizes: Sequence[int], masks: Sequence[Any]
 ) -> Layers:
-    """Dense layers of these sizes, whose first and last biases are functions of the features.
+    """Returns dense layers of these sizes, whose first and last biases depend on the features.
 
-    The last layer begins at zero, and with it every step begins as a constant map.
+    The last layer starts at zero, so every step starts as a map that does not depend on its input.
     """
     kernels, biases = [], []
     last = len(sizes) - 2
@@ -99,7 +101,12 @@ def _network(
 
 
 def _autoregressive_masks(d: int, hidden_sizes: Sequence[int]) -> list[np.ndarray]:
-    """Germain et al. (2015), section 4: unit k sees coordinates up to its degree."""
+    """Returns the masks of MADE: a unit depends on the coordinates up to its degree.
+
+    References:
+      Germain et al. (2015), "MADE: Masked Autoencoder for Distribution Estimation", section 4,
+      https://arxiv.org/abs/1502.03509
+    """
     degrees = [np.arange(1, d + 1)]
     degrees += [1 + np.arange(size) % max(d - 1, 1) for size in hidden_sizes]
     masks = [b[None, :] >= a[:, None] for a, b in itertools.pairwise(degrees)]
@@ -109,11 +116,11 @@ def _autoregressive_masks(d: int, hidden_sizes: Sequence[int]) -> list[np.ndarra
 
 
 class AutoregressiveFlow(nn.Module):
-    """Inverse autoregressive steps, the order of coordinates reversed between them.
+    """Inverse autoregressive steps; between them the order of the coordinates is reversed.
 
     Attributes:
       latent_dim: D.
-      num_layers: how many steps.
+      num_layers: the number of steps.
       hidden_sizes: the widths of each step's masked network.
 
     Example:
@@ -132,30 +139,26 @@ class AutoregressiveFlow(nn.Module):
         """Maps features [..., F], or None, to a bijector of vectors [..., D]."""
         d = self.latent_dim
         sizes, masks = (d, *self.hidden_sizes, 2 * d), _autoregressive_masks(d, self.hidden_sizes)
-        return _alternate(
+        return _with_reversals(
             Autoregressive(_network(self, f"step_{i}", h, sizes, masks))
             for i in range(self.num_layers)
         )
 
 
-def _chain(bijectors: list[Any]) -> Chain:
-    make: Any = Chain  # a dataclass by a decorator that a type checker does not see through
-    return make(tuple(bijectors))
-
-
-def _alternate(steps: Any) -> Chain:
+def _with_reversals(steps: Any) -> Chain:
+    """Returns the composition of the steps, each followed by a reversal of the coordinates."""
     chain: list[Any] = []
     for step in steps:
         chain += [step, Reverse()]
-    return _chain(chain)
+    return Chain(tuple(chain))
 
 
 class CouplingFlow(nn.Module):
-    """Affine couplings, the order of coordinates reversed between them.
+    """Affine couplings; between them the order of the coordinates is reversed.
 
     Attributes:
       latent_dim: D, at least 2.
-      num_layers: how many.
+      num_layers: the number of couplings.
       hidden_sizes: the widths of each coupling's network.
 
     Example:
@@ -172,19 +175,19 @@ class CouplingFlow(nn.Module):
     @nn.compact
     def __call__(self, h: jax.Array | None) -> Chain:
         """Maps features [..., F], or None, to a bijector of vectors [..., D]."""
-        return _alternate(
+        return _with_reversals(
             Coupling(_coupling_network(self, i, h, 2)) for i in range(self.num_layers)
         )
 
 
 class SplineFlow(nn.Module):
-    """Rational-quadratic spline couplings, the order of coordinates reversed between them.
+    """Rational-quadratic spline couplings; between them the order of the coordinates is reversed.
 
     Attributes:
       latent_dim: D, at least 2.
-      num_layers: how many.
+      num_layers: the number of couplings.
       hidden_sizes: the widths of each coupling's network.
-      num_bins: K, the bins of a spline.
+      num_bins: K, the number of bins of a spline.
 
     Example:
       >>> flow = SplineFlow(3, 2, (8,))
@@ -201,17 +204,20 @@ class SplineFlow(nn.Module):
     @nn.compact
     def __call__(self, h: jax.Array | None) -> Chain:
         """Maps features [..., F], or None, to a bijector of vectors [..., D]."""
-        return _alternate(
+        return _with_reversals(
             SplineCoupling(_coupling_network(self, i, h, 3 * self.num_bins - 1))
             for i in range(self.num_layers)
         )
 
 
-def _coupling_network(module: Any, i: int, h: jax.Array | None, each: int) -> Layers:
+def _coupling_network(
+    module: Any, i: int, h: jax.Array | None, outputs_per_coordinate: int
+) -> Layers:
+    """Returns the network of one coupling."""
     d = module.latent_dim
     if d < 2:
         raise ValueError(f"{type(module).__name__}: latent_dim must be at least 2, got {d}")
-    sizes = (d // 2, *module.hidden_sizes, each * (d - d // 2))
+    sizes = (d // 2, *module.hidden_sizes, outputs_per_coordinate * (d - d // 2))
     return _network(module, f"layer_{i}", h, sizes, [None] * (len(sizes) - 1))
 
 
@@ -221,4 +227,4 @@ FLOWS: dict[str, Any] = {
     "coupling": CouplingFlow,
     "spline": SplineFlow,
 }
-"""The flows by name."""
+"""The flow modules by name."""

@@ -1,19 +1,18 @@
-"""Two stochastic layers: a joint distribution whose second part depends on the first."""
+"""Two stochastic layers: joint distributions of a vector and a second one that depends on it."""
 
-import copy
-from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax import struct
-from jax.typing import DTypeLike
 
 from repara.distributions import Distribution, Independent, Normal, Transformed
 from repara.distributions.base import Shape
 from repara.distributions.bijectors import Invert
 from repara.distributions.constraints import Constraint
+from repara.distributions.pytree import pytree_dataclass, static_field
+from repara.models.centers import center
 from repara.models.flows import AutoregressiveFlow
 from repara.models.networks import Activation, hidden_layers
 from repara.models.vae import PosteriorHead
@@ -21,15 +20,15 @@ from repara.models.vae import PosteriorHead
 __all__ = ["Conditional", "Hierarchical", "TwoLayerHead"]
 
 
-@struct.dataclass
+@pytree_dataclass
 class Conditional:
-    """A network from values to distributions, as a pytree whose leaves are its parameters.
+    """A conditional distribution, given by a network; a pytree whose leaves are its parameters.
 
         p(b | a) = network(a)
 
     Args:
       variables: the parameters.
-      network: a Flax module, unbound.
+      network: an unbound Flax module that maps values to distributions.
 
     Example:
       >>> net = PosteriorHead(2)
@@ -39,7 +38,7 @@ class Conditional:
     """
 
     variables: Any
-    network: nn.Module = struct.field(pytree_node=False)
+    network: nn.Module = static_field()
 
     def __call__(self, value: jax.Array) -> Distribution:
         """Maps values [..., D] to a distribution of batch shape [...]."""
@@ -47,15 +46,16 @@ class Conditional:
 
 
 class Hierarchical(Distribution):
-    """A joint distribution of two vectors, the second drawn given the first; they are concatenated.
+    """A joint distribution of two vectors, concatenated, the second of which depends on the first.
 
-        q(a, b) = q(a) q(b | a),   z = (a, b), or (b, a) where `first_last` is set
+        q(a, b) = q(a) q(b | a),   z = (a, b), or (b, a) if `first_last`
 
     Args:
-      first: q(a), normal noise, event `[D1]`.
-      second: maps a to q(b | a), normal noise, event `[D2]`; a pytree, such as `Conditional`.
+      first: q(a) with normal noise, event shape `[D1]`.
+      second: maps a to q(b | a) with normal noise, event shape `[D2]`; a pytree, such as
+        `Conditional`.
       second_dim: D2.
-      first_last: whether the value ends with a.
+      first_last: whether a is at the end of the value.
 
     Example:
       >>> net = PosteriorHead(2)
@@ -96,35 +96,34 @@ class Hierarchical(Distribution):
     def support(self) -> Constraint:
         return Constraint("a real vector", lambda z: ~jnp.any(jnp.isnan(z), axis=-1), 1)
 
-    def _ready(self, rank: int, dtype: DTypeLike | None = None) -> Self:
-        ready = copy.copy(self)
-        ready._set("first", self.first._ready(rank, dtype))
-        return ready
+    def _child_ranks(self) -> Mapping[str, int]:
+        return {"first": 0}
 
     def _parts(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The values of the first and of the second."""
+        """Returns the values of the first and of the second vector."""
         if self.first_last:
             return z[..., self.second_dim :], z[..., : self.second_dim]
         split = self.first.event_shape[0]
         return z[..., :split], z[..., split:]
 
-    def _join(self, first: jax.Array, second: jax.Array) -> jax.Array:
+    def join(self, first: jax.Array, second: jax.Array) -> jax.Array:
+        """Concatenates the values of both vectors, in the order of the distribution's values."""
         return jnp.concatenate([second, first] if self.first_last else [first, second], axis=-1)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         noise, more = self._parts(eps)
         first = self.first._transform(noise)
-        return self._join(first, self.second(first).transform(more))
+        return self.join(first, self.second(first).transform(more))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         first, second = self._parts(z)
-        return self._join(self.first._inverse(first), self.second(first).inverse(second))
+        return self.join(self.first._inverse(first), self.second(first).inverse(second))
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
         noise, more = self._parts(eps)
         first, log_first = self.first._transform_and_log_prob(noise)
         second, log_second = self.second(first)._transform_and_log_prob(more)
-        return self._join(first, second), log_first + log_second
+        return self.join(first, second), log_first + log_second
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         first, second = self._log_prob_parts(z)
@@ -135,7 +134,7 @@ class Hierarchical(Distribution):
         return self.first._log_prob(first), self.second(first).log_prob(second)
 
     def log_prob_parts(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The terms of the log-density in the order in which the value has its parts.
+        """Returns the two terms of the log-density, in the order of the parts of the value.
 
         Args:
           z: values, `shape + batch_shape + event_shape`.
@@ -143,16 +142,17 @@ class Hierarchical(Distribution):
         Returns:
           Two arrays, `shape + batch_shape`; their sum is `log_prob`.
         """
+        first, second = self._call(
+            lambda q, x: q._log_prob_parts(x), z, self.event_shape, "z"
+        )  # fmt: skip
+        return (second, first) if self.first_last else (first, second)
 
-        def parts_of(q: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-            return q._log_prob_parts(x)
 
-        parts = self._call(parts_of, z, self.event_shape, "z")
-        return parts[::-1] if self.first_last else parts
-
-    def centre(self) -> jax.Array:
-        """The mean of the first, and the mean of the second given that; in the value's order."""
-        return self._join(self.first.mean, self.second(self.first.mean).mean)
+@center.register
+def _hierarchical_center(q: Hierarchical) -> jax.Array:
+    """Returns the mean of the first vector, joined with the mean of the second one given that."""
+    first = q.first.mean
+    return q.join(first, q.second(first).mean)
 
 
 class _NormalNetwork(nn.Module):
@@ -171,13 +171,8 @@ class _NormalNetwork(nn.Module):
         if not self.flow_layers:
             return q
         flow = AutoregressiveFlow(self.latent_dim, self.flow_layers, self.flow_hidden_sizes)
-        # Backwards: the density takes one pass, the draw goes coordinate by coordinate.
-        return Transformed(q, _invert(flow(h)))
-
-
-def _invert(bijector: Any) -> Any:
-    make: Any = Invert  # a dataclass by a decorator that a type checker does not see through
-    return make(bijector)
+        # Inverted, so that the density needs one pass; sampling needs one pass per coordinate.
+        return Transformed(q, Invert(flow(h)))
 
 
 class TwoLayerHead(nn.Module):
@@ -185,19 +180,23 @@ class TwoLayerHead(nn.Module):
 
         q(h1, h2 | x) = q(h1 | x) q(h2 | h1),   p(h1, h2) = p(h1 | h2) N(h2; 0, I)
 
-    The latents are (h1, h2) in one vector; the decoder is given h1.
+    The latents are (h1, h2) in one vector; the decoder gets h1.
 
     Attributes:
       latent_dim: the dimension of h1.
       top_dim: the dimension of h2.
-      hidden_sizes: of the networks between the two, in the order from h1 to h2.
-      flow_layers: masked autoregressive steps in p(h1 | h2), 0 for independent coordinates.
-      flow_hidden_sizes: the widths of their networks.
-      activation: of their hidden layers.
+      hidden_sizes: the widths of the networks between the two, in the order from h1 to h2.
+      activation: the activation of their hidden layers.
+      flow_layers: the number of masked autoregressive steps in p(h1 | h2); 0 for independent
+        coordinates.
+      flow_hidden_sizes: the widths of the networks of these steps.
 
-    Source:
-      Burda, Grosse & Salakhutdinov (2016), "Importance weighted autoencoders", section 5;
-      Papamakarios, Pavlakou & Murray (2017), "Masked autoregressive flow", for the steps.
+    References:
+      Burda, Grosse and Salakhutdinov (2016), "Importance Weighted Autoencoders", section 5,
+      https://arxiv.org/abs/1509.00519
+
+      Papamakarios, Pavlakou and Murray (2017), "Masked Autoregressive Flow for Density Estimation",
+      for the steps, https://arxiv.org/abs/1705.07057
 
     Example:
       >>> head = TwoLayerHead(3, 2, (8,))
@@ -233,18 +232,19 @@ class TwoLayerHead(nn.Module):
         up = self._conditional(self.up, self.latent_dim)
         return Hierarchical(self.bottom(h), up, self.top_dim)
 
-    def _conditional(self, network: _NormalNetwork, inputs: int) -> Conditional:
+    def _conditional(self, network: _NormalNetwork, input_dim: int) -> Conditional:
+        """Returns a network of this module as a conditional distribution."""
         if self.is_initializing():
-            network(jnp.zeros((1, inputs)))
+            network(jnp.zeros((1, input_dim)))
         module, variables = network.unbind()
         return Conditional(variables, module)
 
     def prior(self) -> Hierarchical:
-        """p(h1, h2), of batch shape []."""
+        """Returns p(h1, h2), batch shape []."""
         top = Independent(Normal(jnp.zeros(self.top_dim), jnp.ones(self.top_dim)), 1)
         down = self._conditional(self.down, self.top_dim)
         return Hierarchical(top, down, self.latent_dim, first_last=True)
 
-    def inputs(self, z: jax.Array) -> jax.Array:
-        """What the decoder is given: h1."""
+    def decoder_inputs(self, z: jax.Array) -> jax.Array:
+        """Returns the input of the decoder, h1, for latents [..., D1 + D2]."""
         return z[..., : self.latent_dim]

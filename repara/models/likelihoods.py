@@ -1,9 +1,4 @@
-"""Likelihoods of images: how a decoder's outputs become a distribution over pixels.
-
-Images are uint8 arrays. A likelihood says how it reads them (`observe`), what decoder output means
-"the average training image" (`output_bias`), and which distribution the outputs parameterize
-(`distribution`).
-"""
+"""Likelihoods of images: distributions over pixels, parameterized by the outputs of a decoder."""
 
 import math
 from collections.abc import Callable
@@ -24,24 +19,24 @@ from repara.distributions import (
 
 __all__ = ["LIKELIHOODS", "Likelihood"]
 
-# The smallest probability of a pixel that the initial bias expresses: one grey level of 255.
+# The smallest initial probability of a pixel: one gray level of 255.
 _MARGIN = 1 / 255
-# A scale of 1/10 of the grey range: of the order of the deviation of pixels from their mean.
+# A tenth of the gray range, the order of magnitude of the deviation of pixels from their mean.
 _INITIAL_SCALE = 0.1
 
 
 class Likelihood(NamedTuple):
-    """How decoder outputs and images meet.
+    """A family of distributions over images.
 
     Attributes:
       name: its name on the command line.
-      binary: whether it takes binarized data, 0 or 1, or grey data.
-      observe: maps grey data in [0, 1] (or binarized data) to what `distribution` scores.
-      output_bias: maps the mean image in [0, 1], [H, W, C], to decoder outputs.
-      distribution: maps decoder outputs [..., H, W, C] and a log-scale (a scalar, unused where
+      binary: whether it is for binarized data, 0 or 1, rather than gray data.
+      observe: maps gray data in [0, 1] (or binarized data) to the values of `distribution`.
+      output_bias: maps the mean image in [0, 1], [H, W, C], to the decoder outputs that mean it.
+      distribution: maps decoder outputs [..., H, W, C] and a log-scale (a scalar, or None if
         `initial_log_scale` is None) to a distribution with event [H, W, C].
       picture: maps decoder outputs to the mean image in [0, 1].
-      initial_log_scale: the initial value of the learnt log-scale, None where there is none.
+      initial_log_scale: the initial value of the learned log-scale; None if there is none.
     """
 
     name: str
@@ -55,7 +50,8 @@ class Likelihood(NamedTuple):
 
 def _logit(mean: np.ndarray) -> np.ndarray:
     p = np.clip(mean, _MARGIN, 1 - _MARGIN)
-    return np.log(p) - np.log1p(-p)
+    logit: np.ndarray = np.log(p) - np.log1p(-p)
+    return logit
 
 
 def _identity(x: jax.Array) -> jax.Array:
@@ -100,13 +96,13 @@ LIKELIHOODS: dict[str, Likelihood] = {
             "continuous_bernoulli",
             False,
             _identity,
-            # The mean of a continuous Bernoulli is nearer to 1/2 than its p; as a start, p serves.
+            # The mean of a continuous Bernoulli is closer to 1/2 than p; good enough for a start.
             _logit,
             _continuous_bernoulli,
             _continuous_bernoulli_mean,
         ),
-        # One scale for all pixels, learnt with the rest: Rybkin, Daniilidis & Levine (2021),
-        # "Simple and effective VAE training with calibrated decoders".
+        # One learned scale for all pixels: Rybkin, Daniilidis and Levine (2021), "Simple and
+        # Effective VAE Training with Calibrated Decoders", https://arxiv.org/abs/2006.13202.
         Likelihood(
             "gaussian", False, _identity, _unchanged, _gaussian, _identity, math.log(_INITIAL_SCALE)
         ),
@@ -117,9 +113,9 @@ LIKELIHOODS: dict[str, Likelihood] = {
             _unchanged,
             _discretized_logistic,
             _identity,
-            # The standard deviation of a logistic is pi / sqrt(3) of its scale.
+            # The standard deviation of a logistic distribution is pi / sqrt(3) times its scale.
             math.log(_INITIAL_SCALE * math.sqrt(3) / math.pi),
         ),
     )
 }
-"""The likelihoods by name: binarized data want "bernoulli", grey data one of the other three."""
+"""The likelihoods by name: "bernoulli" for binarized data, the other three for gray data."""

@@ -1,4 +1,4 @@
-"""Encoder and decoder networks: from images to features, and from latents to pixel outputs."""
+"""Encoder and decoder networks: images to features, and latents to pixel outputs."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,10 +9,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["ACTIVATIONS", "ConvDecoder", "ConvEncoder", "MLPDecoder", "MLPEncoder", "dense",
-           "hidden_layers"]  # fmt: skip
+__all__ = [
+    "ACTIVATIONS",
+    "ConvDecoder",
+    "ConvEncoder",
+    "MLPDecoder",
+    "MLPEncoder",
+    "dense",
+    "hidden_layers",
+]
 
 Activation = Callable[[jax.Array], jax.Array]
+"""An elementwise function."""
 
 ACTIVATIONS: dict[str, Activation] = {
     "elu": nn.elu,
@@ -23,7 +31,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "softplus": nn.softplus,
     "tanh": nn.tanh,
 }
-"""The activations that experiments offer by name."""
+"""The activations by name."""
 
 # Each of the two stages of a convolutional network halves the image.
 _CONV_STRIDES = 2
@@ -31,15 +39,15 @@ _CONV_STAGES = 2
 
 
 def dense(h: jax.Array, size: int, **options: Any) -> jax.Array:
-    """A dense layer on the last axis; inside the `__call__` of a compact module.
+    """Applies a dense layer to the last axis, inside the `__call__` of a compact module.
 
-    While it runs the other axes are one: on a CPU a product with three axes, as of samples, images
-    and features, is backward twice as slow as one with two.
+    The other axes are merged into one for the product: on a CPU the backward pass of a product with
+    three axes (samples, images and features) takes twice as long as that of one with two.
 
     Args:
       h: inputs, [..., D].
-      size: how many outputs.
-      **options: of `flax.linen.Dense`.
+      size: the number of outputs.
+      **options: arguments of `flax.linen.Dense`.
 
     Returns:
       Outputs, [..., size].
@@ -59,12 +67,12 @@ def dense(h: jax.Array, size: int, **options: Any) -> jax.Array:
 
 
 def hidden_layers(h: jax.Array, sizes: Sequence[int], activation: Activation) -> jax.Array:
-    """Dense layers on the last axis, each with its activation; as `dense`.
+    """Applies dense layers with activations to the last axis, inside a compact module.
 
     Args:
       h: inputs, [..., D].
       sizes: the width of each layer.
-      activation: applied after each.
+      activation: applied after each layer.
 
     Returns:
       Features, [..., sizes[-1]].
@@ -89,7 +97,7 @@ class MLPEncoder(nn.Module):
 
     Attributes:
       hidden_sizes: the width of each layer.
-      activation: applied after each.
+      activation: applied after each layer.
 
     Example:
       >>> net = MLPEncoder((8,))
@@ -111,13 +119,12 @@ class MLPEncoder(nn.Module):
 
 
 class MLPDecoder(nn.Module):
-    """Dense layers from a latent to one output a pixel and channel.
+    """Dense layers from a latent to one output per pixel and channel.
 
     Attributes:
-      hidden_sizes: the width of each hidden layer, from the latent on.
+      hidden_sizes: the width of each hidden layer, starting at the latent.
       image_shape: (H, W, C).
-      output_bias: the initial bias of the last layer, [H, W, C]: what is decoded before anything
-        is learnt.
+      output_bias: the initial bias of the last layer, [H, W, C]; see `Likelihood.output_bias`.
       activation: applied after each hidden layer.
 
     Example:
@@ -174,11 +181,13 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """A dense layer and two transposed convolutions from a latent to one output a pixel.
+    """Dense layers and two transposed convolutions from a latent to one output per pixel.
 
     Attributes:
-      image_shape: (H, W, C); sides that are not multiples of four are cropped from the next one.
-      output_bias: the initial value of a bias with one entry a pixel and channel, [H, W, C].
+      image_shape: (H, W, C); if a side is not a multiple of four, the output is cropped from the
+        next multiple.
+      output_bias: the initial bias of each pixel and channel, [H, W, C]; see
+        `Likelihood.output_bias`.
       channels: as in `ConvEncoder`, in reverse order.
       features: the width of the dense layer.
       activation: applied after each hidden layer.
@@ -219,6 +228,8 @@ class ConvDecoder(nn.Module):
 
 
 def _constant(value: np.ndarray) -> Callable[..., jax.Array]:
+    """Returns an initializer with this value."""
+
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
         del key
         return jnp.asarray(value, dtype).reshape(tuple(shape))

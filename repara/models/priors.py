@@ -1,6 +1,6 @@
-"""Learnt priors: Flax modules that return a distribution over latents.
+"""Learned priors: Flax modules that return a distribution over latents.
 
-Each is called with the function that encodes images, of which only the VampPrior makes use.
+Each is called with the function that encodes images, which only `VampPrior` uses.
 """
 
 from collections.abc import Callable
@@ -22,10 +22,11 @@ from repara.distributions import (
 __all__ = ["FlowPrior", "MixturePrior", "VampPrior"]
 
 Encode = Callable[[jax.Array], Distribution]
+"""Maps images [M, H, W, C] to q(z | x)."""
 
 
 class MixturePrior(nn.Module):
-    """A learnt mixture of normals with independent coordinates.
+    """A learned mixture of normals with independent coordinates.
 
         p(z) = sum_m w_m N(z; loc_m, diag(scale_m^2))
 
@@ -46,7 +47,7 @@ class MixturePrior(nn.Module):
     def __call__(self, encode: Encode | None) -> Distribution:
         """Returns p(z); the argument is not used."""
         m, d = self.num_components, self.latent_dim
-        # Apart at first, and each narrower than all of them together.
+        # The components start at different locations, each narrower than the whole mixture.
         loc = self.param("loc", nn.initializers.normal(1.0), (m, d), jnp.float32)
         log_scale = self.param("log_scale", nn.initializers.zeros, (m, d), jnp.float32)
         logits = self.param("logits", nn.initializers.zeros, (m,), jnp.float32)
@@ -55,18 +56,19 @@ class MixturePrior(nn.Module):
 
 
 class VampPrior(nn.Module):
-    """The mixture of the posteriors of learnt pseudo-inputs.
+    """The mixture of the posteriors of learned pseudo-inputs.
 
         p(z) = 1/M sum_m q(z | u_m)
 
     Attributes:
       image_shape: (H, W, C).
       num_components: M.
-      mean: of the first pseudo-inputs, an image or a number; by default the source's 0.05.
+      mean: the initial mean of the pseudo-inputs, an image or a number. They are clipped to [0, 1]
+        and start with a standard deviation of 0.01. Default and deviation are those of the authors'
+        program.
 
-    Source:
-      Tomczak & Welling (2018), "VAE with a VampPrior"; pseudo-inputs are cut to [0, 1] and begin
-      within 0.01 of their mean, as in their program.
+    References:
+      Tomczak and Welling (2018), "VAE with a VampPrior", https://arxiv.org/abs/1705.07120
 
     Example:
       >>> from repara.models import MLPEncoder, PosteriorHead
@@ -87,26 +89,26 @@ class VampPrior(nn.Module):
 
     @nn.compact
     def __call__(self, encode: Encode) -> Distribution:
-        """Encodes the pseudo-inputs and mixes their posteriors, independent scalars each."""
+        """Returns the mixture of the encoded pseudo-inputs."""
         m = self.num_components
 
-        def around(key: jax.Array, shape: Any, dtype: Any = jnp.float32) -> jax.Array:
+        def near_mean(key: jax.Array, shape: Any, dtype: Any = jnp.float32) -> jax.Array:
             mean = jnp.broadcast_to(jnp.asarray(self.mean, dtype), shape[1:])
             return mean[None] + 0.01 * jax.random.normal(key, shape, dtype)
 
-        pseudo = self.param("pseudo_inputs", around, (m, *self.image_shape))
+        pseudo = self.param("pseudo_inputs", near_mean, (m, *self.image_shape))
         posteriors = encode(jnp.clip(pseudo, 0, 1))
         return MixtureSameFamily(Categorical(logits=jnp.zeros(m)), posteriors)
 
 
 class FlowPrior(nn.Module):
-    """A learnt flow over the standard normal.
+    """The standard normal transformed by a learned flow.
 
         z = flow(x),   x ~ N(0, I)
 
     Attributes:
       latent_dim: D.
-      flow: one of `FLOWS`; its density needs the inverse, which couplings have in one pass.
+      flow: one of `FLOWS`. The density needs its inverse, for which couplings need one pass.
 
     Example:
       >>> from repara.models import CouplingFlow

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from repara.distributions import Distribution, Transformed
+from repara.models.centers import center
 from repara.models.likelihoods import Likelihood
 from repara.models.networks import dense
-from repara.models.posteriors import POSTERIORS, PosteriorFamily, centre
+from repara.models.posteriors import POSTERIORS, PosteriorFamily
 
 __all__ = ["VAE", "PosteriorHead"]
 
@@ -20,8 +21,8 @@ class PosteriorHead(nn.Module):
     Attributes:
       latent_dim: D.
       family: one of `POSTERIORS`.
-      num_components: of a mixture, or the values of each categorical variable.
-      flow: one of `FLOWS`, through which the posterior goes; None for none.
+      num_components: the number of components of a mixture, or of values of a categorical variable.
+      flow: one of `FLOWS`, which transforms the posterior; None for no flow.
 
     Example:
       >>> head = PosteriorHead(3)
@@ -37,7 +38,7 @@ class PosteriorHead(nn.Module):
 
     @nn.compact
     def __call__(self, h: jax.Array) -> Distribution:
-        """Maps features [..., F] to a distribution of batch shape [...] and the event's shape."""
+        """Maps features [..., F] to q(z | x), batch shape [...], event shape that of the family."""
 
         def outputs(name: str, size: int, **initializers: Any) -> jax.Array:
             return dense(h, size, name=name, **initializers)
@@ -47,35 +48,34 @@ class PosteriorHead(nn.Module):
 
     @property
     def posterior_family(self) -> PosteriorFamily:
-        """The record of the family."""
+        """The family of the posterior."""
         if self.family not in POSTERIORS:
-            raise ValueError(
-                f'posterior family must be one of {", ".join(POSTERIORS)}, got "{self.family}"'
-            )
+            raise ValueError(f'family must be one of {", ".join(POSTERIORS)}, got "{self.family}"')
         return POSTERIORS[self.family]
 
     def prior(self) -> Distribution:
-        """The standard prior of the family."""
+        """Returns the standard prior of the family."""
         return self.posterior_family.prior(self.latent_dim, self.num_components)
 
-    def inputs(self, z: jax.Array) -> jax.Array:
-        """What the decoder is given for latents: a vector, [..., N]."""
-        return self.posterior_family.inputs(z)
+    def decoder_inputs(self, z: jax.Array) -> jax.Array:
+        """Maps latents [..., *event] to inputs of the decoder, [..., N]."""
+        return self.posterior_family.decoder_inputs(z)
 
 
 class VAE(nn.Module):
-    """A variational autoencoder; its methods return distributions, noise is drawn by the caller.
+    """A variational autoencoder. Its methods return distributions; the caller draws the noise.
 
     Attributes:
       encoder: maps images [..., H, W, C] to features.
       head: maps features to q(z | x).
-      decoder: maps what the head shows of latents to pixel outputs [..., H, W, C].
-      likelihood: turns pixel outputs into p(x | z).
-      prior_net: a learnt prior, of `repara.models.priors`; None for the standard one of the head.
-      num_classes: of the labels that encoder and decoder are given; 0 where there are none.
+      decoder: maps `head.decoder_inputs(z)` to pixel outputs [..., H, W, C].
+      likelihood: maps pixel outputs to p(x | z).
+      prior_net: a learned prior of `repara.models.priors`; None for the head's standard prior.
+      num_classes: the number of classes of the labels for encoder and decoder; 0 for no labels.
 
-    Source:
-      Kingma & Welling (2013), "Auto-encoding variational Bayes", appendix C.
+    References:
+      Kingma and Welling (2013), "Auto-Encoding Variational Bayes", appendix C,
+      https://arxiv.org/abs/1312.6114
 
     Example:
       >>> import numpy as np
@@ -98,7 +98,7 @@ class VAE(nn.Module):
     num_classes: int = 0
 
     def setup(self) -> None:
-        """Declares the log-scale of the likelihood, where it has one."""
+        """Declares the log-scale of the likelihood if it has one."""
         self.log_scale: Any = None
         if self.likelihood.initial_log_scale is not None:
             init = nn.initializers.constant(self.likelihood.initial_log_scale)
@@ -107,35 +107,38 @@ class VAE(nn.Module):
     def __call__(
         self, x: jax.Array, y: jax.Array | None = None
     ) -> tuple[Distribution, Distribution]:
-        """Encodes and decodes the posterior's centre; serves to initialise all parameters."""
+        """Encodes images and decodes the center of the posterior; initializes all parameters."""
         q = self.encode(x, y)
         self.prior()
-        return q, self.decode(centre(q), y)
+        return q, self.decode(center(q), y)
 
     def encode(self, x: jax.Array, y: jax.Array | None = None) -> Distribution:
-        """The posterior of images.
+        """Returns the posterior of images.
 
         Args:
           x: images as floats, [..., H, W, C], values in [0, 1].
           y: one-hot labels, [..., num_classes], for a conditional model.
 
         Returns:
-          q(z | x), batch shape [...], the event's shape that of the family.
+          q(z | x), batch shape [...], event shape that of the family.
         """
-        return self.head(self.encoder(x) if y is None else self.encoder(x, y))
+        h = self.encoder(x) if y is None else self.encoder(x, y)
+        q: Distribution = self.head(h)
+        return q
 
     def outputs(self, z: jax.Array, y: jax.Array | None = None) -> jax.Array:
-        """The decoder's pixel outputs [..., H, W, C] for latents [..., *event]."""
-        inputs = self.head.inputs(z)
+        """Returns the decoder's pixel outputs [..., H, W, C] for latents [..., *event]."""
+        inputs = self.head.decoder_inputs(z)
         if y is not None:
             missing = inputs.ndim - y.ndim
             y = y.reshape((1,) * missing + y.shape)
             y = jnp.broadcast_to(y, (*inputs.shape[:-1], y.shape[-1]))
             inputs = jnp.concatenate([inputs, y], axis=-1)
-        return self.decoder(inputs)
+        outputs: jax.Array = self.decoder(inputs)
+        return outputs
 
     def decode(self, z: jax.Array, y: jax.Array | None = None) -> Distribution:
-        """The likelihood given latents.
+        """Returns the likelihood given latents.
 
         Args:
           z: latents, [..., *event].
@@ -147,11 +150,12 @@ class VAE(nn.Module):
         return self.likelihood.distribution(self.outputs(z, y), self.log_scale)
 
     def picture(self, z: jax.Array, y: jax.Array | None = None) -> jax.Array:
-        """The mean images [..., H, W, C] in [0, 1] for latents [..., *event]."""
+        """Returns the mean images [..., H, W, C] in [0, 1] for latents [..., *event]."""
         return jnp.clip(self.likelihood.picture(self.outputs(z, y)), 0, 1)
 
     def prior(self) -> Distribution:
-        """p(z), of batch shape []: the standard one of the family, or the learnt one."""
-        if self.prior_net is None:
-            return self.head.prior()
-        return self.prior_net(self.encode)
+        """Returns p(z), batch shape []: the learned prior or the standard one of the head."""
+        p: Distribution = (
+            self.head.prior() if self.prior_net is None else self.prior_net(self.encode)
+        )
+        return p

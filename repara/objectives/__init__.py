@@ -1,14 +1,14 @@
-"""Bounds on the log-likelihood of latent-variable models: one value an example, never a mean.
+"""Bounds on the log-likelihood of latent-variable models: one value per example, never a mean.
 
     bound(key, posterior, prior, log_likelihood, **options) -> Bound
 
-Each takes the approximate posterior q(z | x) as a distribution with batch shape [B], the prior p(z)
-with batch shape [] or [B], and the log-likelihood as a function of the latents. A bound is to be
-maximised; a loss is its negative mean, taken by the caller. The value is always that of the bound
-itself; `gradient` chooses how its gradient in the posterior's parameters is estimated. What is not
-"plain" is made for first derivatives: a second one leaves terms out.
+Each function gets the approximate posterior q(z | x), a distribution of batch shape [B]; the prior
+p(z), of batch shape [] or [B]; and the log-likelihood, a function of the latents. Bounds are to be
+maximized: a loss is the negative mean, which the caller computes. `gradient` selects an estimator
+of the gradient in the parameters of the posterior; the value of the bound does not depend on it.
+Gradients other than "plain" are for first derivatives: second derivatives lack terms.
 
-At the same key, number of samples and source all of them draw the same samples.
+At the same key, number of samples and source all bounds draw the same samples.
 """
 
 from repara.objectives.bound import Bound, Gradient, LogLikelihood

@@ -1,4 +1,4 @@
-"""The evidence lower bound, its divergence in closed form or from the samples."""
+"""The evidence lower bound, with the KL divergence in closed form or from samples."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ from repara.objectives.bound import (
     check_count,
     check_gradient,
     sample,
-    without_parameters,
+    without_gradient,
 )
 
 __all__ = ["elbo", "elbo_monte_carlo", "linear_warmup"]
@@ -31,19 +31,19 @@ def elbo(
     free_bits: float = 0.0,
     source: noise.Source = noise.iid,
 ) -> Bound:
-    """The evidence lower bound with the KL divergence in closed form.
+    """Computes the evidence lower bound with the KL divergence in closed form.
 
         ELBO(x) = 1/K sum_k log p(x | z_k) - beta KL(q(z | x) || p(z)),   z_k = rsample(q)
 
-    With `beta` = 1 its expectation is a lower bound of log p(x) and its pathwise gradient is
-    unbiased; other values make it the objective of a beta-VAE. With `free_bits` = lambda the
-    divergence of a latent coordinate costs no less than lambda on average over the batch,
+    With `beta` = 1 its expectation is a lower bound of log p(x), and its gradient is unbiased;
+    other values make it the objective of a beta-VAE. With `free_bits` = lambda each latent
+    coordinate costs at least lambda on average over the batch,
 
         KL -> sum_j max(lambda, 1/B sum_b KL(q(z_j | x_b) || p(z_j)))
 
-    so that nothing is gained by making a coordinate carry less. Of a coordinate that costs more
-    each example has its own divergence, of the others it has lambda: the mean over the batch is the
-    objective, a lower bound of the mean of log p(x).
+    so lowering a coordinate's KL below lambda is not rewarded. If a coordinate's mean is above
+    lambda, each example has its own divergence in that coordinate, otherwise each has lambda. The
+    mean over the batch is the objective, and a lower bound of the mean of log p(x).
 
     Args:
       key: a typed key; consumed.
@@ -52,22 +52,27 @@ def elbo(
       log_likelihood: maps latents [K, B, *event] to log p(x | z), [K, B], in nats.
       num_samples: K, at least 1.
       beta: the weight of the KL divergence, at least 0.
-      free_bits: lambda in nats, at least 0; 0 for none. Above it, posterior and prior must be
-        scalar or `Independent` in all their coordinates.
-      source: where the noise comes from, by default i.i.d.
+      free_bits: lambda in nats, at least 0; 0 turns it off. If it is positive, posterior and prior
+        must be scalar or `Independent` in all coordinates.
+      source: the noise source, by default i.i.d.
 
     Returns:
-      The bound and its parts, each [B], in nats; `kl` is the divergence itself, whatever it costs.
+      The bound and its parts, each [B], in nats; `kl` is the divergence without free bits.
 
     Raises:
-      NotImplementedError: there is no closed form of the divergence, for which `elbo_monte_carlo`
-        serves; or free bits, and coordinates that are not independent.
+      NotImplementedError: the divergence has no closed form (use `elbo_monte_carlo`), or there are
+        free bits but the coordinates are not independent.
       ValueError: K < 1, or free bits below 0.
 
-    Source:
-      Kingma & Welling (2013), "Auto-encoding variational Bayes", equation 7; Higgins et al. (2017),
-      "beta-VAE", equation 4; Kingma et al. (2016), "Improving variational inference with inverse
-      autoregressive flow", for the free bits.
+    References:
+      Kingma and Welling (2013), "Auto-Encoding Variational Bayes", equation 7,
+      https://arxiv.org/abs/1312.6114
+
+      Higgins et al. (2017), "beta-VAE: Learning Basic Visual Concepts with a Constrained
+      Variational Framework", equation 4, https://openreview.net/forum?id=Sy2fzU9gl
+
+      Kingma et al. (2016), "Improving Variational Inference with Inverse Autoregressive Flow", for
+      free bits, https://arxiv.org/abs/1606.04934
 
     Example:
       >>> import repara as rp
@@ -82,7 +87,7 @@ def elbo(
     reconstruction = jnp.mean(log_likelihood(z), axis=0)
     kl = cost = kl_divergence(posterior, prior)
     if free_bits:
-        cost = _at_least(kl_divergence(*_coordinates(posterior, prior)), free_bits)
+        cost = _with_free_bits(kl_divergence(*_coordinates(posterior, prior)), free_bits)
     return Bound(reconstruction - beta * cost, reconstruction, kl)
 
 
@@ -98,13 +103,13 @@ def elbo_monte_carlo(
     gradient: Literal["plain", "stl"] = "plain",
     source: noise.Source = noise.iid,
 ) -> Bound:
-    """The evidence lower bound with the KL divergence estimated from the same samples.
+    """Computes the evidence lower bound with the KL divergence estimated from the same samples.
 
         ELBO(x) = 1/K sum_k [log p(x | z_k) - beta (log q(z_k | x) - log p(z_k))]
 
-    It has the expectation of `elbo` and serves every pair of posterior and prior. With `free_bits`
-    as in `elbo` it is biased: the larger of lambda and an estimate lies above, in expectation, the
-    larger of lambda and what is estimated, the less so the larger K times B.
+    It has the same expectation as `elbo`, and works for every pair of posterior and prior. With
+    `free_bits`, as in `elbo`, it is biased: the expectation of the larger of lambda and an estimate
+    exceeds the larger of lambda and the true value, less so for large K times B.
 
     Args:
       key: a typed key; consumed.
@@ -113,24 +118,29 @@ def elbo_monte_carlo(
       log_likelihood: maps latents [K, B, *event] to log p(x | z), [K, B], in nats.
       num_samples: K, at least 1.
       beta: the weight of the KL divergence, at least 0.
-      free_bits: the least cost of a coordinate in nats, at least 0; 0 for none. Above it, posterior
-        and prior must be scalar or `Independent` in all their coordinates.
-      gradient: "plain": the total one; "stl" (sticking the landing): without the score of q, whose
-        expectation is zero. Unbiased too, and without variance where q is the true posterior and
-        beta = 1. The doubly reparameterized gradient of this bound is the same as "stl".
-      source: where the noise comes from, by default i.i.d.
+      free_bits: the minimum cost of a coordinate in nats, at least 0; 0 turns it off. If it is
+        positive, posterior and prior must be scalar or `Independent` in all coordinates.
+      gradient: "plain": the total derivative; "stl" (sticking the landing): without the score of q,
+        whose expectation is zero. It is unbiased too, and has no variance if q is the true
+        posterior and beta = 1. The doubly reparameterized gradient of this bound equals "stl".
+      source: the noise source, by default i.i.d.
 
     Returns:
       The bound and its parts, each [B], in nats; a single estimate of the KL may be negative.
 
     Raises:
-      NotImplementedError: free bits, and coordinates that are not independent.
+      NotImplementedError: there are free bits but the coordinates are not independent.
       ValueError: K < 1, free bits below 0, or an unknown gradient.
 
-    Source:
-      Kingma & Welling (2013), "Auto-encoding variational Bayes", equation 6; Roeder, Wu & Duvenaud
-      (2017), "Sticking the landing", equation 8; Kingma et al. (2016), "Improving variational
-      inference with inverse autoregressive flow", for the free bits.
+    References:
+      Kingma and Welling (2013), "Auto-Encoding Variational Bayes", equation 6,
+      https://arxiv.org/abs/1312.6114
+
+      Roeder, Wu and Duvenaud (2017), "Sticking the Landing: Simple, Lower-Variance Gradient
+      Estimators for Variational Inference", equation 8, https://arxiv.org/abs/1703.09194
+
+      Kingma et al. (2016), "Improving Variational Inference with Inverse Autoregressive Flow", for
+      free bits, https://arxiv.org/abs/1606.04934
 
     Example:
       >>> import repara as rp
@@ -148,29 +158,34 @@ def elbo_monte_carlo(
     if free_bits:
         q, p = _coordinates(posterior, prior)
         if gradient == "stl":
-            q = without_parameters(q)
-        cost = _at_least(jnp.mean(q.log_prob(z) - p.log_prob(z), axis=0), free_bits)
+            q = without_gradient(q)
+        cost = _with_free_bits(jnp.mean(q.log_prob(z) - p.log_prob(z), axis=0), free_bits)
     return Bound(reconstruction - beta * cost, reconstruction, kl)
 
 
 def _coordinates(q: Distribution, p: Distribution) -> tuple[Distribution, Distribution]:
-    """Posterior and prior of the latent's coordinates, one by one."""
+    """Returns the distributions of single latent coordinates under posterior and prior."""
     ndims = len(q.event_shape)
     if not ndims:
         return q, p
-    for d in (q, p):
-        if not isinstance(d, Independent) or d.reinterpreted_batch_ndims != ndims:
-            raise NotImplementedError(
-                "free_bits are those of independent coordinates, of a posterior and a prior that "
-                f"are Independent with a scalar base: got {type(d).__name__}"
-            )
-    return q.base, p.base  # type: ignore[attr-defined]
+    if not isinstance(q, Independent) or q.reinterpreted_batch_ndims != ndims:
+        raise _dependent_coordinates(q)
+    if not isinstance(p, Independent) or p.reinterpreted_batch_ndims != ndims:
+        raise _dependent_coordinates(p)
+    return q.base, p.base
 
 
-def _at_least(each: jax.Array, free_bits: float) -> jax.Array:
-    """The cost of an example, [B], of the divergences of its coordinates, [B, *event]."""
-    counts = jnp.mean(each, axis=0, keepdims=True) > free_bits
-    return jnp.sum(jnp.where(counts, each, free_bits), axis=tuple(range(1, each.ndim)))
+def _dependent_coordinates(d: Distribution) -> NotImplementedError:
+    return NotImplementedError(
+        "free_bits need independent coordinates, a posterior and a prior that are Independent with "
+        f"a scalar base: got {type(d).__name__}"
+    )
+
+
+def _with_free_bits(kl: jax.Array, free_bits: float) -> jax.Array:
+    """Returns the cost of each example, [B], from the KL of each coordinate, [B, *event]."""
+    counts = jnp.mean(kl, axis=0, keepdims=True) > free_bits
+    return jnp.sum(jnp.where(counts, kl, free_bits), axis=tuple(range(1, kl.ndim)))
 
 
 def _check_free_bits(free_bits: float) -> None:
@@ -179,25 +194,26 @@ def _check_free_bits(free_bits: float) -> None:
 
 
 def linear_warmup(step: jax.Array, num_steps: float, final: float = 1.0) -> jax.Array:
-    """A weight that grows linearly from 0 at step 0 to `final` at `num_steps`, and stays there.
+    """Returns a weight that grows linearly from 0 at step 0 to `final` at `num_steps`.
 
         beta(t) = final min(1, t / num_steps)
 
     Args:
-      step: the number of steps taken, an integer array.
-      num_steps: the length of the warm-up in steps; 0 means none.
+      step: t, the number of steps done, an integer array.
+      num_steps: the length of the warm-up in steps; 0 for no warm-up.
       final: the final weight.
 
     Returns:
       The weight, float32.
 
-    Source:
-      Sonderby et al. (2016), "Ladder variational autoencoders", section 2.3.
+    References:
+      Sonderby et al. (2016), "Ladder Variational Autoencoders", section 2.3,
+      https://arxiv.org/abs/1602.02282
 
     Example:
       >>> float(linear_warmup(jnp.int32(5), 10))
       0.5
     """
     if num_steps <= 0:
-        return jnp.float32(final)
+        return jnp.asarray(final, jnp.float32)
     return final * jnp.minimum(1.0, step.astype(jnp.float32) / num_steps)

@@ -180,7 +180,7 @@ def logit_beta_from_normal_by_fit(eps: Array, a: Array, b: Array) -> Array:
     Example:
       >>> half, one = jnp.float32(0.5), jnp.float32(1.0)
       >>> round(float(logit_beta_from_normal_by_fit(half, one, one)), 4)  # logit Phi(1/2)
-      0.8075
+      0.807
     """
     tail = _choose_tail(eps, a, b)
     guess = _first_guess(a, b, tail, log_ratio_from_normal(*_of_gamma(eps, a, b, unpack(tail))))
@@ -301,7 +301,7 @@ def _surface(a: Array, b: Array, tail: Tail, guess: Guess) -> Surface:
 
 @stage
 def _correction(a: Array, b: Array, tail: Tail, guess: Guess) -> Array:
-    """What is added to log m, or to log s - log(1 + k s)."""
+    """The fitted correction of log m, or of log s - log(1 + k s)."""
     return _surface(a, b, tail, guess).value
 
 
@@ -309,7 +309,7 @@ _correction_and_gradient = stage(_surface)
 
 
 class _Variate(NamedTuple):
-    """What y and its derivatives have in common."""
+    """The common part of y and its derivatives."""
 
     size: Array  # m = -log(1 - z) in the large regime, z in the small one
     log_size: Array  # its logarithm, less that of `inverse`

@@ -213,7 +213,7 @@ def solve_logit(eps: Array, a: Array, b: Array) -> Array:
     Example:
       >>> one = jnp.ones(1)
       >>> round(float(solve_logit(0.5 * one, one, one)[0]), 4)  # logit Phi(1/2)
-      0.8075
+      0.807
     """
     # A stage, because several arrays leave what follows, and the loops of each would otherwise
     # recompute the start.
@@ -276,9 +276,9 @@ def _rough_tail(a: Array, b: Array, log_normalizer: Array, u: Array) -> _RoughTa
 def _start(eps: Array, a: Array, b: Array) -> tuple[Array, Array, Array]:
     """A starting point u, 1 if it is for a right tail and otherwise -1, and the log normalizer.
 
-    The error in log Q at u is at most 0.01, in float64 1e-8. Of the two tails the smaller one is
-    used, as the larger one determines y to fewer digits. Where the smaller one begins far before
-    the mode of its raised density, and is expensive to compute, the larger one is used.
+    The error in log Q at u is at most 0.01, in float64 1e-8. The smaller of the two tails is
+    used, because it determines y to more digits. The larger one is used if the smaller one begins
+    far before the mode of its raised density and would be expensive to compute.
     """
     log_normalizer = _log_normalizer(a, b)
     positive = eps > 0

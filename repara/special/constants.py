@@ -39,6 +39,6 @@ NOISE_BOUND_FLOAT64 = 8.5
 # the range of the fits, which are least accurate at its end.
 SLOW_PATH_NOISE_FLOAT32 = 5.5
 SLOW_PATH_NOISE_FLOAT64 = 8.0
-# Where the iteration of a slow method starts: inside of both ranges above.
+# The |eps| at which the iteration of a slow method starts, inside both ranges above.
 SLOW_PATH_START_FLOAT32 = 5.3
 SLOW_PATH_START_FLOAT64 = 7.8

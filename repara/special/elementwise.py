@@ -1,4 +1,4 @@
-"""What the elementwise functions share: checks of arguments and rules of differentiation."""
+"""Checks of arguments and rules of differentiation for elementwise functions."""
 
 from __future__ import annotations
 

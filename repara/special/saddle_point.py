@@ -34,12 +34,12 @@ def deviance(x: Array, mean: Array, log_mean: Array) -> Array:
         D(x, m) = x log(x / m) + m - x,  nonnegative, and 0 only at x = m
 
     Args:
-        x: nonnegative.
-        mean: m, nonnegative.
-        log_mean: log m, which may be finite if m underflows; -inf if m is 0.
+      x: nonnegative.
+      mean: m, nonnegative.
+      log_mean: log m, which may be finite if m underflows; -inf if m is 0.
 
     Returns:
-        The deviance; inf if m is 0 and x is not.
+      The deviance; inf if m is 0 and x is not.
 
     Example:
       >>> one = jnp.float32(1.0)

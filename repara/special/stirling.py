@@ -43,7 +43,7 @@ def log_factorial_excess(x: Array) -> Array:
 
 
 def log_factorial_excess_of_count(x: Array) -> Array:
-    """Computes `log_factorial_excess` for counts, which may be 0, where it is 0.
+    """Computes `log_factorial_excess` for counts from 0 up; it is 0 at 0.
 
         log x! - x log x + x
 

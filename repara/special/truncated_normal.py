@@ -93,7 +93,7 @@ def minus_log_tail_ratio(low: Array, high: Array) -> Array:
 
 
 class _Shares(NamedTuple):
-    """Where the quantile lies between the bounds, and for low >= 0 the tail there."""
+    """Weights of the two bounds, and for low >= 0 the tail at the variate."""
 
     low: Array  # 1 - u
     high: Array  # u

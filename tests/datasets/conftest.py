@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from repara import _idx, datasets
+from repara.datasets import idx, prepared
 from tests.datasets.files import four_arrays, idx_bytes
 
 
@@ -20,21 +20,21 @@ def _own_directories(tmp_path, monkeypatch):
 def small_sets(monkeypatch):
     """Makes the known sets small: the arrays of `four_arrays()` are the true MNIST."""
     digests = tuple(hashlib.sha256(idx_bytes(array)).hexdigest() for array in four_arrays())
-    for name, spec in _idx.SETS.items():
+    for name, spec in idx.SETS.items():
         sha256 = digests if name == "mnist" else spec.sha256
         small = spec._replace(counts=((6, 4),), sha256=sha256)
-        monkeypatch.setitem(_idx.SETS, name, small)
+        monkeypatch.setitem(idx.SETS, name, small)
 
 
 @pytest.fixture
 def decodings(monkeypatch):
     """The folders that were decoded, in order: a dataset from the cache adds none."""
     folders = []
-    decode = datasets._decode
+    decode = prepared.decode
 
     def counting(name, folder):
         folders.append(folder)
         return decode(name, folder)
 
-    monkeypatch.setattr(datasets, "_decode", counting)
+    monkeypatch.setattr(prepared, "decode", counting)
     return folders

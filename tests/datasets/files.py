@@ -1,4 +1,4 @@
-"""What tests of several sources of images write, and what they say of what was read."""
+"""Writers of dataset files for tests, and assertions about the datasets read."""
 
 import gzip
 import io
@@ -7,14 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from repara import _idx
-from repara.datasets import Dataset, DatasetError, load
+from repara.datasets import Dataset, DatasetError, idx, load
 
-STEMS = _idx.STEMS
+STEMS = idx.STEMS
 
 
 def bytes_of(*shape):
-    """Bytes no two rows or images of which are alike."""
+    """Bytes in which all rows and all images are different."""
     return (np.arange(np.prod(shape)) * 7 % 251).astype(np.uint8).reshape(shape)
 
 
@@ -34,7 +33,7 @@ def four_arrays(num_train=6, num_test=4, shape=(28, 28)):
 
 
 def other_arrays():
-    """As many and as large as `four_arrays()`, but not one file of them the same."""
+    """Arrays of the same shapes as `four_arrays()`, with other contents."""
     return [255 - array if array.ndim == 3 else (array + 1) % 10 for array in four_arrays()]
 
 
@@ -48,7 +47,7 @@ def write_idx(folder, arrays, stems=STEMS, compress=False):
 
 
 def assert_is(dataset, name, train_images, train_labels, test_images, test_labels):
-    """The dataset has exactly these arrays, of the promised types."""
+    """Asserts that the dataset has exactly these arrays, of the promised types."""
     assert isinstance(dataset, Dataset)
     assert dataset.name == name
     for found, expected in (
@@ -75,7 +74,7 @@ def assert_is_four(dataset, name, arrays):
 
 
 def fails(name, data_dir, *parts):
-    """`load` raises a DatasetError of one line with all of `parts` in it; returns the line."""
+    """Asserts that `load` raises a DatasetError of one line with all `parts`; returns the line."""
     with pytest.raises(DatasetError) as info:
         load(name, data_dir)
     message = str(info.value)
@@ -121,7 +120,7 @@ def write_prepared(
     config=None,
     file_format="array_record",
 ):
-    """Writes what TFDS would: {split: list of {feature: image or label}} with its descriptions."""
+    """Writes a dataset as TFDS does, from {split: list of {feature: image or label}}."""
     from array_record.python.array_record_module import ArrayRecordWriter
     from tensorflow_datasets.proto import tf_example_pb2 as proto
 

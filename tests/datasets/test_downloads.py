@@ -12,8 +12,7 @@ import zipfile
 
 import pytest
 
-from repara import _idx, datasets
-from repara.datasets import DatasetError, load
+from repara.datasets import DatasetError, downloads, idx, load
 from tests.datasets.files import STEMS, assert_is_four, fails, four_arrays, idx_bytes, other_arrays
 
 
@@ -59,7 +58,7 @@ def register(monkeypatch, address, files):
         )
         for path, content in files.items()
     }
-    monkeypatch.setattr(datasets, "_url_infos", lambda name: infos)
+    monkeypatch.setattr(downloads, "url_infos", lambda name: infos)
 
 
 def packed(arrays, stems=STEMS, prefix="/data/"):
@@ -88,7 +87,7 @@ def test_emnist_is_read_from_its_archive(small_sets, monkeypatch):
     arrays = other_arrays()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for path, content in packed(arrays, _idx.SETS[name].stems, prefix="gzip/").items():
+        for path, content in packed(arrays, idx.SETS[name].stems, prefix="gzip/").items():
             archive.writestr(path, content)
     files = {"/EMNIST/gzip.zip": buffer.getvalue()}
     upright = [array.swapaxes(1, 2) if array.ndim == 3 else array for array in arrays]
@@ -153,8 +152,8 @@ def test_without_a_network_the_failure_is_quick_and_names_the_choices(tmp_path, 
 
 def test_a_host_that_never_answers_is_given_up_in_time(monkeypatch):
     # Ten seconds are promised; the rest is for importing tensorflow_datasets.
-    assert datasets._PROBE_SECONDS <= 7
-    monkeypatch.setattr(datasets, "_PROBE_SECONDS", 0.2)
+    assert downloads.PROBE_SECONDS <= 7
+    monkeypatch.setattr(downloads, "PROBE_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         host = f"127.0.0.1:{server.getsockname()[1]}"
         register(monkeypatch, f"http://{host}", packed(four_arrays()))
@@ -170,7 +169,7 @@ def test_a_name_server_that_never_answers_is_given_up_in_time(monkeypatch):
         released.wait(20)
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
-    monkeypatch.setattr(datasets, "_PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(downloads, "PROBE_SECONDS", 0.2)
     monkeypatch.setattr(socket, "getaddrinfo", no_answer)
     register(monkeypatch, "http://somewhere.invalid", packed(four_arrays()))
     start = time.monotonic()
@@ -181,7 +180,7 @@ def test_a_name_server_that_never_answers_is_given_up_in_time(monkeypatch):
         released.set()
 
 
-@pytest.mark.parametrize("name", _idx.SETS)
+@pytest.mark.parametrize("name", idx.SETS)
 def test_tensorflow_datasets_registers_the_files_that_are_asked_for(name, monkeypatch):
     asked = {}
 
@@ -189,7 +188,7 @@ def test_tensorflow_datasets_registers_the_files_that_are_asked_for(name, monkey
         asked.update(infos)
         raise DatasetError("that is enough")
 
-    monkeypatch.setattr(datasets, "_download", record)
+    monkeypatch.setattr(downloads, "download", record)
     fails(name, None, "that is enough")
     files = [url.rsplit("/", 1)[-1] for url in asked]
     expected = ["gzip.zip"] if name.startswith("emnist") else [f"{stem}.gz" for stem in STEMS]
@@ -198,5 +197,5 @@ def test_tensorflow_datasets_registers_the_files_that_are_asked_for(name, monkey
 
 
 def test_a_url_that_is_no_longer_registered(monkeypatch):
-    monkeypatch.setattr(datasets, "_url_infos", lambda name: {})
+    monkeypatch.setattr(downloads, "url_infos", lambda name: {})
     fails("mnist", None, f"no URL of {STEMS[0]}.gz", "'mnist'", "give data_dir")

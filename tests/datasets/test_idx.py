@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from repara import _idx, datasets
-from repara.datasets import load
+from repara import datasets
+from repara.datasets import idx, load
 from tests.datasets.files import (
     STEMS,
     assert_is_four,
@@ -39,7 +39,7 @@ def test_the_kin_of_mnist_from_their_layouts(name, layout, tmp_path, small_sets,
     arrays = other_arrays()
     if name == "fashion_mnist":
         digests = tuple(hashlib.sha256(idx_bytes(array)).hexdigest() for array in arrays)
-        monkeypatch.setitem(_idx.SETS, name, _idx.SETS[name]._replace(sha256=digests))
+        monkeypatch.setitem(idx.SETS, name, idx.SETS[name]._replace(sha256=digests))
     write_idx(tmp_path / layout, arrays)
     assert_is_four(load(name, tmp_path), name, arrays)
 
@@ -49,7 +49,7 @@ def test_the_kin_of_mnist_from_their_layouts(name, layout, tmp_path, small_sets,
 def test_emnist_is_turned_upright(config, layout, tmp_path, small_sets):
     name = f"emnist/{config}"
     arrays = other_arrays()
-    write_idx(tmp_path / layout, arrays, _idx.SETS[name].stems, compress=True)
+    write_idx(tmp_path / layout, arrays, idx.SETS[name].stems, compress=True)
     upright = [array.swapaxes(1, 2) if array.ndim == 3 else array for array in arrays]
     dataset = load(name, tmp_path)
     assert_is_four(dataset, name, upright)
@@ -57,7 +57,7 @@ def test_emnist_is_turned_upright(config, layout, tmp_path, small_sets):
 
 
 def test_emnist_alone_is_balanced(tmp_path, small_sets):
-    write_idx(tmp_path, other_arrays(), _idx.SETS["emnist/balanced"].stems)
+    write_idx(tmp_path, other_arrays(), idx.SETS["emnist/balanced"].stems)
     dataset = load("emnist", str(tmp_path))
     assert dataset.name == "emnist/balanced"
     np.testing.assert_array_equal(
@@ -110,7 +110,7 @@ def test_other_content_than_the_checksums_say_is_refused(i, tmp_path, small_sets
     write_idx(tmp_path, arrays, compress=True)
     path = tmp_path / f"{STEMS[i]}.gz"
     fails("mnist", tmp_path, path, f"is {found}, expected {expected}", "'idx'")
-    # What the message says to do.
+    # The remedy that the message names.
     assert_is_four(load("idx", tmp_path), "idx", arrays)
 
 
@@ -121,7 +121,7 @@ def test_the_files_of_another_set_are_recognised(tmp_path, small_sets):
 
 
 def test_the_pinned_checksums_are_eight_different_ones():
-    pinned = [digest for spec in _idx.SETS.values() for digest in spec.sha256 or ()]
+    pinned = [digest for spec in idx.SETS.values() for digest in spec.sha256 or ()]
     assert len(pinned) == len(set(pinned)) == 8
     assert all(len(bytes.fromhex(digest)) == 32 for digest in pinned)
 

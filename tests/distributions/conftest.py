@@ -1,28 +1,39 @@
-"""Which tests of the registry are slow: the costly part of the cases that say so.
+"""Which tests of the registry are slow, and in which order they run.
 
-The first case of a family stands for it in the fast suite with what float32 alone asks of it; its
-further cases are slow altogether, but for what runs before anything is traced.
+The first case of a family represents it in the fast tests of derivatives, moments and laws. If the
+family is slow, it also does so in the others, in float32, except in tests that compile nothing.
 """
 
 import pytest
 
 from tests.distributions.registry import CASES
+from tests.units import case_of
 
-_COSTLY = (
-    "test_derivatives_at_fixed_noise",
-    "test_expectations",
-    "test_change_of_variables",
-)
+_ORDER = {case.name: index for index, case in enumerate(CASES)}
 _FIRST = {case.family: case.name for case in reversed(CASES)}
+
+# Files whose programs take long to compile, and the one whose tests compile next to nothing.
+_EXPENSIVE = ("test_registry_derivatives.py", "test_registry_moments.py", "test_laws.py")
+_CHEAP = ("test_registry.py",)
 
 
 def _is_slow(item):
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    case = parameters.get("case")
-    if not getattr(case, "slow", False) or item.originalname == "test_eager":
+    case, file = parameters.get("case"), item.path.name
+    if not hasattr(case, "slow") or file in _CHEAP:
         return False
-    costly = item.originalname in _COSTLY or parameters.get("dtype") == "float64"
-    return costly or _FIRST[case.family] != case.name
+    is_first = _FIRST[case.family] == case.name
+    if not case.slow:
+        # Programs of further cases; those that differ in parameter values only share the first.
+        return file in _EXPENSIVE and not is_first and bool(case.build().batch_shape)
+    return parameters.get("dtype") == "float64" or file in _EXPENSIVE or not is_first
+
+
+def _position(item):
+    """Returns a key by which the tests of one case and dtype come one after another."""
+    case = case_of(item.nodeid)
+    parameters = item.callspec.params if case else {}
+    return _ORDER.get(case, -1), item.path.name, str(parameters.get("dtype"))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -30,3 +41,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if _is_slow(item):
             item.add_marker(pytest.mark.slow)
+    registry = [i for i, item in enumerate(items) if case_of(item.nodeid)]
+    in_order = sorted((items[i] for i in registry), key=_position)
+    for i, item in zip(registry, in_order, strict=True):
+        items[i] = item

@@ -1,13 +1,13 @@
-"""The compiled programs behind the registry's tests: each is compiled once and asked many things.
+"""The compiled programs behind the registry's tests; each serves many assertions.
 
-Compilation is nearly all that these tests cost, so each program gathers what several assertions
-need, takes parameters as arguments (values out of range run through the same executable), and is
-compiled without the optimizer.
+Compilation is nearly all that these tests cost. So each program computes what several tests need,
+takes parameters as arguments (values out of range run through the same executable), serves all
+cases that differ in their parameters only, and is compiled without the optimizer.
 """
 
 import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,27 @@ def compiled(function, **kwargs):
     return jax.jit(function, compiler_options=XLA_OPTIONS, **kwargs)
 
 
-# No distribution of the registry takes more coordinates of noise in its batch.
+def shared(program_of):
+    """Makes cases that differ only in the values of their parameters share one compiled program."""
+    cached = functools.lru_cache(maxsize=1)(lambda key: program_of(key.case))
+    return lambda case: cached(_Key(case))
+
+
+class _Key:
+    """What a program may depend on, apart from the parameters that it takes."""
+
+    def __init__(self, case):
+        self.case = case
+        self.identity = (case.make, tuple(case.static.items()), case.density, case.slow)
+
+    def __hash__(self):
+        return hash(self.identity)
+
+    def __eq__(self, other):
+        return self.identity == other.identity
+
+
+# No distribution of the registry uses more coordinates of noise in its batch.
 _COORDINATES = 24
 
 
@@ -35,19 +55,19 @@ def _pool(source, n, marginal):
 
 
 def noise_for(q, source, n):
-    """n draws of noise for q from `source` in float64, drawn once for all distributions."""
+    """Returns n draws of noise for q from `source` in float64; all distributions share them."""
     shape = q.batch_shape + q.noise_shape
     pool = _pool(source, n, q.noise_marginal)
     return pool[:, : math.prod(shape)].reshape(n, *shape)
 
 
-def held(eps):
-    """A source that returns this noise."""
+def fixed(eps):
+    """Returns a source that returns this noise."""
     return lambda *_: eps
 
 
 def if_any(function):
-    """The result of `function`, or None where the distribution does not have it."""
+    """Returns the result of `function`, or None if the distribution does not have it."""
     try:
         return function()
     except NotImplementedError:
@@ -55,72 +75,125 @@ def if_any(function):
 
 
 @compiled
-def asked(q, x):
-    """The log-density at x and all summaries there are, in one program."""
+def density_and_summaries(q, x):
+    """Returns the log-density at x and all summaries that the family has."""
     names = ("mean", "variance", "mode", "covariance_matrix")
-    found = {k: if_any(lambda k=k: getattr(q, k)) for k in names if hasattr(type(q), k)}
-    return {"log_prob": q.log_prob(x), "entropy": if_any(q.entropy), **found}
+    summaries = {k: if_any(lambda k=k: getattr(q, k)) for k in names if hasattr(type(q), k)}
+    return {"log_prob": q.log_prob(x), "entropy": if_any(q.entropy), **summaries}
 
 
 def parameters_of(case, dtype):
+    """Returns the parameters of a case as jax arrays, in their own shapes."""
     return {k: jnp.asarray(np.asarray(v, dtype)) for k, v in case.parameters.items()}
 
 
 def density(case, q, z):
-    """The log-density, or zeros where the family has none."""
+    """Returns the log-density, or zeros if the family has none."""
     if case.density:
         return q.log_prob(z)
     return jnp.zeros(z.shape[: z.ndim - len(q.event_shape)], z.dtype)
 
 
-def pair(case, q, key, shape, **source):
-    """A sample and its log-density, or zeros where the family has none."""
+def sample_and_density(case, q, key, shape, **source):
+    """Returns a sample and its log-density, or zeros if the family has none."""
     if case.density:
         return q.rsample_and_log_prob(key, shape, **source)
     z = q.rsample(key, shape, **source)
     return z, density(case, q, z)
 
 
-def mechanics(case):
-    """What a draw of each kind gives; with it, the list that grows by one at every trace."""
+class Draw(NamedTuple):
+    """What one key gives at one setting of the parameters; arrays start with `SHAPE` + batch.
+
+    Attributes:
+      sample: from `sample`.
+      log_prob: the log-density of `sample`.
+      log_prob_gradient: its gradient with respect to the sample.
+      in_support: whether the support holds the sample.
+      sample_gradient: the gradient of the sum of squares of `sample`, a distribution of gradients.
+
+    None for discrete families:
+      noise: from `noise`.
+      rsample: from `rsample`.
+      rsample_gradient: the gradient of the sum of squares of `rsample`, a distribution.
+      noise_gradient: the gradient of the sum of `rsample` with respect to the noise.
+      joint_sample: the sample from `rsample_and_log_prob`.
+      joint_log_prob: its log-density from the same call.
+      inverse: `inverse` of `rsample`; None if the transform is not one-to-one.
+    """
+
+    sample: Any
+    log_prob: Any
+    log_prob_gradient: Any
+    in_support: Any
+    sample_gradient: Any
+    noise: Any = None
+    rsample: Any = None
+    rsample_gradient: Any = None
+    noise_gradient: Any = None
+    joint_sample: Any = None
+    joint_log_prob: Any = None
+    inverse: Any = None
+
+
+@shared
+def draw(case):
+    """Returns the program (parameters, key) -> Draw, and a list that grows with every trace."""
     traces: list[None] = []
 
-    def program(parameters, key, sixteen_bit=None):
+    def program(parameters, key):
         traces.append(None)
         q = case.make(**parameters, **case.static)
-        z = q.sample(key, SHAPE)
-        slopes = jax.grad(lambda z: jnp.sum(density(case, q, z)))(z) if q.has_rsample else z
-        out: dict[str, Any] = {
-            "sample": z,
-            "log_prob": density(case, q, z),
-            "slopes": slopes,
-            "support": q.support.check(z),
-            "stopped": jax.grad(lambda q: jnp.sum(q.sample(key, SHAPE) ** 2))(q),
-        }
-        if q.has_rsample:
-            eps = q.noise(key, SHAPE)
-            z, dz = jax.jvp(q.transform, (eps,), (jnp.ones_like(eps),))
-            out |= {
-                "noise": eps,
-                "transform": z,
-                "stretch": dz,
-                "rsample": q.rsample(key, SHAPE),
-                "pair": pair(case, q, key, SHAPE),
-                "inverse": if_any(lambda: q.inverse(z)),
-                "passed": jax.grad(lambda q: jnp.sum(q.rsample(key, SHAPE) ** 2))(q),
-            }
-        if sixteen_bit is not None:
-            low = case.make(**sixteen_bit, **case.static)
-            lifted = jax.tree.map(lambda x: x.astype("float32"), low)
-            out["low"] = low.sample(key, SHAPE)
-            out["low_log_prob"] = density(case, low, out["low"])
-            out["lifted"] = lifted.sample(key, SHAPE)
-            stacked = jax.tree.map(lambda x: jnp.stack([x, x]), q)
-            out["mapped"] = jax.vmap(lambda q: density(case, q, out["sample"]))(stacked)[1]
-            out["carried"], _ = jax.lax.scan(lambda q, _: (q, None), q, None, length=2)
-        return out
+        z, pull_sample = jax.vjp(lambda q: q.sample(key, SHAPE), q)
+        log_prob, pull_log_prob = jax.vjp(lambda z: density(case, q, z), z)
+        # A discrete sample has no gradient to look at.
+        gradient = pull_log_prob(jnp.ones_like(log_prob))[0] if q.has_rsample else None
+        common = Draw(z, log_prob, gradient, q.support.check(z), pull_sample(2 * z)[0])
+        if not q.has_rsample:
+            return common
+
+        eps = q.noise(key, SHAPE)
+        x, pull = jax.vjp(lambda q, eps: q.rsample(key, SHAPE, source=fixed(eps)), q, eps)
+        joint_sample, joint_log_prob = sample_and_density(case, q, key, SHAPE)
+        return common._replace(
+            noise=eps,
+            rsample=x,
+            rsample_gradient=pull(2 * x)[0],
+            noise_gradient=pull(jnp.ones_like(x))[1],
+            joint_sample=joint_sample,
+            joint_log_prob=joint_log_prob,
+            inverse=if_any(lambda: q.inverse(x)),
+        )
 
     return compiled(program), traces
+
+
+class SixteenBit(NamedTuple):
+    """What 16-bit parameters give.
+
+    Attributes:
+      sample: from the key of the `Draw` with which it is compared.
+      log_prob: the log-density of that draw's sample, by `jax.vmap` over two distributions.
+      after_scan: the distribution after it was the carry of a scan.
+    """
+
+    sample: Any
+    log_prob: Any
+    after_scan: Any
+
+
+@shared
+def sixteen_bit(case):
+    """Returns the program (parameters, key, value) -> SixteenBit."""
+
+    def program(parameters, key, value):
+        q = case.make(**parameters, **case.static)
+        two = jax.tree.map(lambda x: jnp.stack([x, x]), q)
+        log_prob = jax.vmap(lambda q: density(case, q, value))(two)[1]
+        after_scan, _ = jax.lax.scan(lambda q, _: (q, None), q, None, length=2)
+        return SixteenBit(q.sample(key, SHAPE), log_prob, after_scan)
+
+    return compiled(program)
 
 
 # Steps of the five-point difference, whose error is h^4 f^(5) / 30 with f a function of t.
@@ -131,17 +204,17 @@ _ZERO = 2
 
 
 def difference(values):
-    """The derivative at t = 0 from values [direction, stencil, ...] by five-point differences."""
+    """Returns the derivative at t = 0 of values [direction, stencil, ...] by finite differences."""
     return np.einsum("s,ds...->d...", _WEIGHTS, np.asarray(values)) / STEP
 
 
 def at_zero(values):
-    """Of values [direction, stencil, ...] those at t = 0."""
+    """Returns the values at t = 0 of an array [direction, stencil, ...]."""
     return np.asarray(values)[:, _ZERO]
 
 
 def _direction(case, name, value, rng):
-    """A random direction for one parameter, within its kind and small beside its size."""
+    """Returns a random direction in which a parameter stays valid, small compared with it."""
     value = np.asarray(value, "float64")
     size = np.where(value == 0, 0.1, 0.1 * np.abs(value))
     d = size * rng.uniform(0.3, 1.0, value.shape) * rng.choice([-1.0, 1.0], value.shape)
@@ -153,7 +226,7 @@ def _direction(case, name, value, rng):
 
 
 def directions_of(case, eps, marginal):
-    """One direction for each parameter by itself, then one for the noise; stacked."""
+    """Returns stacked directions: one for each parameter, and the last for the noise."""
     rng = np.random.default_rng(0)
     parameters = {k: np.asarray(v, "float64") for k, v in case.parameters.items()}
     n = len(parameters) + 1
@@ -166,17 +239,45 @@ def directions_of(case, eps, marginal):
     return along, noise
 
 
-def derivatives(case):
-    """First and second derivatives along directions, in every combination of modes.
+class Derivatives(NamedTuple):
+    """Derivatives at t = 0 along directions; every array is [direction, ...].
 
-    Along each direction three sums are followed: of the samples, of their densities at fixed
-    samples, and of the total log-density from `rsample_and_log_prob`; and, where there is a cdf, it
-    at the samples, one by one. For slow cases, whose programs take minutes to compile, there is no
-    second derivative in reverse and no total.
+    Two sums depend on t: the weighted samples and their weighted log-densities at fixed samples.
+
+    Attributes:
+      values: the sums on the stencil, [direction, stencil, 2].
+      forward: their derivatives on the stencil, in forward mode, [direction, stencil, 2].
+      forward_forward: their second derivatives, [direction, 2].
+      reverse: the derivative of the total of both sums, [direction].
+
+    None for slow cases, whose programs take minutes to compile with them:
+      reverse_reverse: the second derivative of the total, [direction].
+      total_values: the log-density of samples that move too, [direction, stencil].
+      total_forward: its derivatives, [direction, stencil].
+      cdf_forward: the derivative of the cdf at the sample, [direction, stencil, ...]; None if there
+        is no cdf or the transform is not one-to-one.
     """
 
-    def program(parameters, eps, along, along_eps, weights, log_weights):
+    values: Any
+    forward: Any
+    forward_forward: Any
+    reverse: Any
+    reverse_reverse: Any = None
+    total_values: Any = None
+    total_forward: Any = None
+    cdf_forward: Any = None
+
+
+@shared
+def derivatives(case):
+    """Returns the program (parameters, eps, directions, noise directions, weights) -> Derivatives.
+
+    `weights` are those of the samples and those of their log-densities.
+    """
+
+    def program(parameters, eps, along, along_eps, weights):
         z0 = case.make(**parameters, **case.static).transform(eps)
+        sample_weights, log_weights = weights
 
         def per_direction(along, along_eps):
             def moved(t):
@@ -185,76 +286,147 @@ def derivatives(case):
 
             def sums(t):
                 q, noise = moved(t)
-                z = q.transform(noise)
                 log_q = density(case, q, z0)
-                return jnp.stack([jnp.sum(weights * z), jnp.sum(log_weights * log_q)])
+                of_samples = jnp.sum(sample_weights * q.transform(noise))
+                return jnp.stack([of_samples, jnp.sum(log_weights * log_q)])
 
-            def totals(t):
+            def total(t):
                 q, noise = moved(t)
-                source = held(noise)
-                z, log_q = pair(case, q, jax.random.key(0), eps.shape[:1], source=source)
+                source = fixed(noise)
+                z, log_q = sample_and_density(
+                    case, q, jax.random.key(0), eps.shape[:1], source=source
+                )
                 one_to_one = if_any(lambda: q.inverse(z)) is not None
                 cdf = if_any(lambda: q.cdf(z)) if one_to_one else None
                 return jnp.sum(log_weights * log_q), cdf
 
-            def tangent(f):
+            def with_tangent(f):
                 return lambda t: jax.jvp(f, (t,), (jnp.ones_like(t),))
 
             # Zero is a point of the stencil, so that one trace gives the differences and what they
             # are compared with.
-            stencil = jnp.asarray(STEP * _STENCIL)
+            stencil, zero = jnp.asarray(STEP * _STENCIL), jnp.zeros(())
+            (values, forward), (_, second) = jax.vmap(with_tangent(with_tangent(sums)))(stencil)
             reverse = jax.grad(lambda t: jnp.sum(sums(t)))
-            (values, tangents), (_, second) = jax.vmap(tangent(tangent(sums)))(stencil)
-            out = {"values": values, "forward": tangents, "forward_forward": second[_ZERO]}
             if case.slow:
-                return {**out, "reverse": (reverse(jnp.zeros(())),)}
-            return {
-                **out,
-                "reverse": tangent(reverse)(jnp.zeros(())),
-                "reverse_reverse": jax.grad(reverse)(jnp.zeros(())),
-                "totals": jax.vmap(tangent(totals))(stencil),
-            }
+                return Derivatives(values, forward, second[_ZERO], reverse(zero))
+            slope, curvature = jax.value_and_grad(reverse)(zero)
+            (total_values, _), (total_forward, cdf) = jax.vmap(with_tangent(total))(stencil)
+            return Derivatives(
+                values, forward, second[_ZERO], slope, curvature, total_values, total_forward, cdf
+            )
 
         return jax.vmap(per_direction)(along, along_eps)
 
     return compiled(program)
 
 
-def references(case, draws):
-    """The density, its slope, cdf and quantiles at given points, and `draws` samples."""
+class Comparison(NamedTuple):
+    """What is compared with a reference.
 
-    def program(parameters, x, u, key):
+    Attributes:
+      log_prob: the log-density at x.
+      log_prob_derivative: its derivative at x.
+      cdf: at x; None if the family has none, and so are the next four.
+      icdf: at u.
+      icdf_outside: `icdf` at numbers that are no probabilities.
+      cdf_of_icdf: the cdf at `icdf`.
+      log_prob_of_icdf: the log-density at `icdf`.
+      mean, variance, stddev, mode, entropy: the summaries, each None if the family has none.
+      log_prob_of_mode: the log-density at the mode.
+      samples: draws of `sample`.
+    """
+
+    log_prob: Any
+    log_prob_derivative: Any
+    cdf: Any
+    icdf: Any
+    icdf_outside: Any
+    cdf_of_icdf: Any
+    log_prob_of_icdf: Any
+    mean: Any
+    variance: Any
+    stddev: Any
+    mode: Any
+    entropy: Any
+    log_prob_of_mode: Any
+    samples: Any
+
+
+@shared
+def comparison(case):
+    """Returns the program (parameters, x, u, key, number of samples) -> Comparison.
+
+    Each method is called once, at all points together: calls are what compilation costs.
+    """
+
+    def program(parameters, x, u, key, draws):
         q = case.make(**parameters, **case.static)
-        log_prob, slope = jax.jvp(q.log_prob, (x,), (jnp.ones_like(x),))
-        quantiles = if_any(lambda: q.icdf(u))
-        out = {
-            "log_prob": log_prob,
-            "slope": slope,
-            "cdf": if_any(lambda: q.cdf(x)),
-            "icdf": quantiles,
-            "refused": if_any(lambda: q.icdf(jnp.asarray([-0.1, 1.1], u.dtype))),
-            "summaries": {
-                name: if_any(functools.partial(getattr, q, name))
-                for name in ("mean", "variance", "stddev", "mode")
-            },
-            "entropy": if_any(q.entropy),
-            "samples": q.sample(key, (draws,)),
+        summaries = {
+            name: if_any(functools.partial(getattr, q, name))
+            for name in ("mean", "variance", "stddev", "mode")
         }
-        if quantiles is not None:
-            out["cdf_of_icdf"] = if_any(lambda: q.cdf(quantiles))
-            out["log_prob_of_icdf"] = q.log_prob(quantiles)
-        if (mode := out["summaries"]["mode"]) is not None:
-            out["log_prob_of_mode"] = q.log_prob(mode)
-        return out
+        outside = jnp.asarray([-0.1, 1.1], u.dtype)
+        icdf = if_any(lambda: q.icdf(jnp.concatenate([u, outside])))
+        inside = x[:0] if icdf is None else icdf[: u.size]
+        mode = x[:0] if summaries["mode"] is None else summaries["mode"][None]
 
-    return compiled(program)
+        points = jnp.concatenate([x, inside, mode])
+        log_prob, derivative = jax.jvp(q.log_prob, (points,), (jnp.ones_like(points),))
+        at_x, at_icdf, at_mode = jnp.split(log_prob, [x.size, x.size + inside.size])
+        cdf = if_any(lambda: q.cdf(points[: x.size + inside.size]))
+        return Comparison(
+            log_prob=at_x,
+            log_prob_derivative=derivative[: x.size],
+            cdf=None if cdf is None else cdf[: x.size],
+            icdf=None if icdf is None else inside,
+            icdf_outside=None if icdf is None else icdf[u.size :],
+            cdf_of_icdf=None if cdf is None or icdf is None else cdf[x.size :],
+            log_prob_of_icdf=None if icdf is None else at_icdf,
+            **summaries,
+            entropy=if_any(q.entropy),
+            log_prob_of_mode=at_mode[0] if at_mode.size else None,
+            samples=q.sample(key, (draws,)) if draws else None,
+        )
+
+    return compiled(program, static_argnums=4)
 
 
-def expectations(case):
-    """Mean and variance, their derivatives in one coordinate of each parameter, and the draws'.
+class Moments(NamedTuple):
+    """Averages over samples, and the derivatives of the moments in one coordinate of a parameter.
 
-    d/dtheta E[(z - m)^2] at m = mean is the derivative of the variance. With them, the means of the
-    samples that each row of `by_source` [source, draw, ...] gives.
+    Attributes:
+      mean, variance: of the distribution; each None if the family has none.
+      derivatives: for each parameter, for mean and variance, a `MomentDerivative`.
+      averages: the means of the samples from each source of noise, [source, ...].
+    """
+
+    mean: Any
+    variance: Any
+    derivatives: Any
+    averages: Any
+
+
+class MomentDerivative(NamedTuple):
+    """A derivative of a moment, in closed form and from samples.
+
+    Attributes:
+      exact: the derivative of the closed form; None if there is none.
+      average: the mean of the pathwise derivatives of the samples; None if there is none.
+      deviation: their standard deviation.
+    """
+
+    exact: Any
+    average: Any
+    deviation: Any
+
+
+@shared
+def moments(case):
+    """Returns the program (parameters, eps, noise by source) -> Moments.
+
+    d/dtheta E[(z - m)^2] at m = mean is the derivative of the variance. The noise by source is
+    [source, draw, ...].
     """
 
     def program(parameters, eps, by_source):
@@ -266,21 +438,25 @@ def expectations(case):
 
         def estimates(q):
             z = q.transform(eps)
-            centre = if_any(lambda: q.mean)
-            squares = None if centre is None else (z - jax.lax.stop_gradient(centre)[None]) ** 2
+            center = if_any(lambda: q.mean)
+            squares = None if center is None else (z - jax.lax.stop_gradient(center)[None]) ** 2
             return z, squares
 
-        out = []
-        for i, leaf in enumerate(leaves):
+        def along(leaf_index):
             direction = [jnp.zeros_like(x) for x in leaves]
-            direction[i] = direction[i].at[(0,) * leaf.ndim].set(1.0)
+            first = (0,) * leaves[leaf_index].ndim
+            direction[leaf_index] = direction[leaf_index].at[first].set(1.0)
             tangent = structure.unflatten(direction)
             _, exact = jax.jvp(statistics, (q,), (tangent,))
             _, sampled = jax.jvp(estimates, (q,), (tangent,))
-            moments = [
-                None if s is None else (jnp.mean(s, axis=0), jnp.std(s, axis=0)) for s in sampled
+            return [
+                MomentDerivative(e, None, None)
+                if s is None
+                else MomentDerivative(e, jnp.mean(s, axis=0), jnp.std(s, axis=0))
+                for e, s in zip(exact, sampled, strict=True)
             ]
-            out.append((exact, moments))
-        return out, statistics(q), jnp.mean(q.transform(by_source), axis=1)
+
+        derivatives = [along(i) for i in range(len(leaves))]
+        return Moments(*statistics(q), derivatives, jnp.mean(q.transform(by_source), axis=1))
 
     return compiled(program)

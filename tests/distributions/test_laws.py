@@ -79,7 +79,9 @@ def test_change_of_variables(case, x64):
 
         jacobian = jax.vmap(column, out_axes=-1)(jnp.eye(size))
         # With the sample: from the sample alone its rounding near an end is magnified.
-        _, log_q = programs.pair(case, q, jax.random.key(0), (count,), source=programs.held(eps))
+        _, log_q = programs.sample_and_density(
+            case, q, jax.random.key(0), (count,), source=programs.fixed(eps)
+        )
         return log_q + jnp.linalg.slogdet(jacobian)[1]
 
     @programs.compiled

@@ -11,7 +11,7 @@ import scipy.integrate
 import scipy.stats
 
 import repara as rp
-from tests.distributions.programs import asked, compiled
+from tests.distributions.programs import compiled, density_and_summaries
 
 TRIL = np.asarray([[1.5, 0.0, 0.0], [0.4, 0.7, 0.0], [-0.3, 0.2, 2.0]])
 SIGMA = TRIL @ TRIL.T
@@ -28,7 +28,7 @@ def test_wishart_against_scipy(name, dtype):
     q = rp.Wishart(np.asarray(5.5, dtype), **{name: np.asarray(value, dtype)})
     exact = scipy.stats.wishart(5.5, SIGMA)
     x = np.stack([SPD, 10 * SPD, 0.1 * np.eye(3)]).astype(dtype)
-    got = asked(q, x)
+    got = density_and_summaries(q, x)
     expected = [exact.logpdf(v.astype("float64")) for v in x]
     np.testing.assert_allclose(got["log_prob"], expected, rtol=_tolerance(dtype))
     np.testing.assert_allclose(got["entropy"], exact.entropy(), rtol=_tolerance(dtype))
@@ -43,7 +43,7 @@ def test_inverse_wishart_against_scipy(name, dtype):
     q = rp.InverseWishart(np.asarray(8.5, dtype), **{name: np.asarray(value, dtype)})
     exact = scipy.stats.invwishart(8.5, SIGMA)
     x = np.stack([SPD, 10 * SPD, 0.1 * np.eye(3)]).astype(dtype)
-    got = asked(q, x)
+    got = density_and_summaries(q, x)
     expected = [exact.logpdf(v.astype("float64")) for v in x]
     np.testing.assert_allclose(got["log_prob"], expected, rtol=_tolerance(dtype))
     # By a change of variables from the inverse, scipy's own taking log 2 once and not p times.
@@ -85,7 +85,7 @@ def test_multivariate_student_t_against_scipy(dtype):
         expected = scipy.stats.multivariate_t(loc, SIGMA, df).logpdf(x.astype("float64"))
         # scipy's own difference of log Gamma loses digits at large df
         tolerance = 4e-6 if dtype == "float32" else (1e-9 if df > 1e3 else 1e-12)
-        got = asked(q, x)
+        got = density_and_summaries(q, x)
         np.testing.assert_allclose(got["log_prob"], expected, rtol=tolerance)
         entropy = scipy.stats.multivariate_t(loc, SIGMA, df).entropy()
         np.testing.assert_allclose(got["entropy"], entropy, rtol=max(tolerance, 1e-5 * (df > 1e3)))
@@ -108,7 +108,7 @@ def test_matrix_normal_is_a_vector_normal(dtype):
     covariance = np.kron(SIGMA, column @ column.T)
     exact = scipy.stats.multivariate_normal(loc.ravel(), covariance)
     z = np.asarray(np.stack([0 * loc, loc[::-1], 7 * loc]), dtype)
-    got = asked(q, z)
+    got = density_and_summaries(q, z)
     expected = exact.logpdf(z.reshape(3, 6).astype("float64"))
     np.testing.assert_allclose(got["log_prob"], expected, rtol=_tolerance(dtype))
     np.testing.assert_allclose(got["entropy"], exact.entropy(), rtol=_tolerance(dtype))
@@ -136,7 +136,7 @@ def test_low_rank_agrees_with_the_full_matrix(dtype):
     covariance = factor @ factor.T + np.diag(diagonal)
     exact = scipy.stats.multivariate_normal(loc, covariance)
     z = (loc + 3 * rng.normal(size=(4, 5))).astype(dtype)
-    got = asked(q, z)
+    got = density_and_summaries(q, z)
     tolerance = _tolerance(dtype)
     np.testing.assert_allclose(got["log_prob"], exact.logpdf(z.astype("float64")), rtol=tolerance)
     np.testing.assert_allclose(got["entropy"], exact.entropy(), rtol=tolerance)
@@ -219,7 +219,7 @@ def test_densities_on_the_circle_and_sphere_integrate_to_one(x64):
     ]
     for q in families:
         np.testing.assert_allclose(
-            np.mean(np.exp(asked(q, circle)["log_prob"])) * 2 * np.pi, 1, rtol=1e-6
+            np.mean(np.exp(density_and_summaries(q, circle)["log_prob"])) * 2 * np.pi, 1, rtol=1e-6
         )
     # In d dimensions t = mu . x has the density of x over the spheres of d - 1.
     t, weights = np.polynomial.legendre.leggauss(200)
@@ -235,7 +235,7 @@ def test_densities_on_the_circle_and_sphere_integrate_to_one(x64):
             rp.PowerSpherical(axis, 0.0),
         ):
             np.testing.assert_allclose(
-                np.sum(weight * np.exp(asked(q, x)["log_prob"])), 1, rtol=1e-6
+                np.sum(weight * np.exp(density_and_summaries(q, x)["log_prob"])), 1, rtol=1e-6
             )
 
 
@@ -374,7 +374,7 @@ def test_gaussian_random_walk(dtype):
     steps = np.minimum.outer(np.arange(1, 5), np.arange(1, 5))
     exact = scipy.stats.multivariate_normal(np.zeros(4), 0.49 * steps)
     z = np.asarray([[0.1, -0.3, 1.0, 2.0], [5.0, 5.0, 5.0, -9.0]], dtype)
-    got = asked(q, z)
+    got = density_and_summaries(q, z)
     np.testing.assert_allclose(got["log_prob"], exact.logpdf(z.astype("float64")), rtol=1e-5)
     np.testing.assert_allclose(got["entropy"], exact.entropy(), rtol=1e-5)
     np.testing.assert_allclose(got["variance"], 0.49 * np.arange(1, 5), rtol=1e-6)

@@ -24,7 +24,7 @@ def test_kl_per_dimension_of_marginals():
     np.testing.assert_allclose(
         evaluation.kl_per_dimension(q, p), np.broadcast_to(expected, (4, 2)), rtol=1e-5
     )
-    with pytest.raises(NotImplementedError, match="not of Normal"):
+    with pytest.raises(NotImplementedError, match="got Normal"):
         evaluation.kl_per_dimension(rp.Normal(0.0, 1.0), rp.Normal(0.0, 1.0))
 
 
@@ -35,7 +35,7 @@ def test_active_units():
 
 
 def _quantiles(count):
-    """Points that stand for a standard normal: a mean over them is a quadrature."""
+    """Quantiles of the standard normal: a mean over them is a quadrature."""
     return jax.scipy.stats.norm.ppf((jnp.arange(1.0 * count) + 0.5) / count)
 
 

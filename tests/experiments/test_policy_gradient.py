@@ -90,7 +90,7 @@ def test_a_replay_that_is_full_forgets_the_oldest(trained):
 
 
 def _last_state(run, epoch):
-    from experiments.harness.run_directory import Checkpoints
+    from experiments.harness.checkpoints import Checkpoints
 
     keys = jax.random.split(jax.random.key(9), 2)
     init = jax.vmap(lambda k: actor_critic.init(_SMALL, lqr(), k))

@@ -8,34 +8,36 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.harness.configuration import ConfigError
-from experiments.harness.run_directory import (
-    Checkpoints,
-    Progress,
-    RunDirectory,
-    digest,
-    fresh_workdir,
-    write_atomically,
-)
+from experiments.harness.checkpoints import Checkpoints, digest
+from experiments.harness.configuration import ConfigError, option
+from experiments.harness.progress import Progress
+from experiments.harness.run_directory import RunDirectory, fresh_workdir, write_atomically
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    rate: float = 0.1
-    sizes: tuple[int, ...] = (3, 4)
-    epochs: int = 5
-    mode: str = "train"
+    workdir: str | None = option(None, "a directory", may_change=True)
+    rate: float = option(0.1, "a rate")
+    sizes: tuple[int, ...] = option((3, 4), "sizes")
+    epochs: int = option(5, "epochs")
+    mode: str = option("train", "a mode", may_change=True)
 
 
 def _settle(directory, config, data="d" * 64, **keywords):
-    directory.settle_config(config, data, **{"free": ("mode",), **keywords})
+    directory.write_or_check_config(config, data, **keywords)
 
 
 def test_config_is_written_and_checked(tmp_path):
     directory = RunDirectory(tmp_path / "run")
     _settle(directory, Config())
     stored = RunDirectory.read_config(directory.path)
-    assert stored["flags"] == {"rate": 0.1, "sizes": [3, 4], "epochs": 5, "mode": "train"}
+    assert stored["flags"] == {
+        "workdir": str(directory.path),
+        "rate": 0.1,
+        "sizes": [3, 4],
+        "epochs": 5,
+        "mode": "train",
+    }
     assert {"jax", "git_commit", "device", "python"} <= stored["environment"].keys()
     _settle(directory, Config(mode="evaluate"))
     with pytest.raises(ConfigError, match=r"--rate=0.2: the run in .* has --rate=0.1"):
@@ -183,7 +185,7 @@ def test_progress_is_plain_lines_off_a_terminal_and_a_bar_on_one():
     plain = io.StringIO()
     progress = Progress(10, 0, "epoch", plain)
     progress.update(1, {"loss": "2.00", "images/s": "300"})
-    progress.say("a line")
+    progress.print_line("a line")
     progress.close()
     assert plain.getvalue() == "epoch  1/10 loss=2.00 images/s=300\na line\n"
     terminal = _Terminal()

@@ -1,4 +1,4 @@
-"""Families of posteriors: shapes, gradients, priors, divergences, paths between latents."""
+"""Families of posteriors: shapes, gradients, priors, divergences, interpolation."""
 
 import functools
 import itertools
@@ -10,7 +10,7 @@ import pytest
 
 import repara as rp
 from repara import evaluation, objectives
-from repara.models import POSTERIORS, PosteriorHead, centre, posterior_mean, prior_grid
+from repara.models import POSTERIORS, PosteriorHead, center, posterior_mean, prior_grid
 from tests.distributions.programs import compiled
 
 _D, _K, _B = 2, 3, 4
@@ -30,8 +30,8 @@ def _head(name):
 
 
 @functools.cache
-def _asked(name):
-    """Of one compiled program: samples, densities, gradients, divergences."""
+def _results(name):
+    """Samples, densities, gradients and divergences, all from one compiled program."""
     head, variables, h = _head(name)
     relaxation = POSTERIORS[name].relaxation
 
@@ -46,13 +46,13 @@ def _asked(name):
             else:
                 z, log_q = q.rsample_and_log_prob(jax.random.key(2), (7,))
             soft = z if relaxation is None else relaxation.soften(z)
-            inputs = head.inputs(soft)
+            inputs = head.decoder_inputs(soft)
             score = log_q - p.log_prob(z) + jnp.sum(jnp.sin(3 * inputs), axis=-1)
             return jnp.sum(score), (soft, log_q, p.log_prob(z), inputs)
 
         (_, values), slopes = jax.value_and_grad(loss, (0, 1), has_aux=True)(variables, h)
         q, p = head.apply(variables, h), head.prior()
-        middle = centre(q), posterior_mean(q)
+        middle = center(q), posterior_mean(q)
         kl = ()
         if POSTERIORS[name].closed_kl:
             kl = rp.kl_divergence(q, p), *rp.monte_carlo_kl(jax.random.key(3), q, p, 20_000)
@@ -65,7 +65,7 @@ def _asked(name):
 def test_shapes_support_and_gradients(name):
     head = _head(name)[0]
     event = _EVENT.get(name, (2,))
-    (z, log_q, log_p, inputs), slopes, middle, _ = _asked(name)
+    (z, log_q, log_p, inputs), slopes, middle, _ = _results(name)
     assert z.shape == (7, _B, *event)
     assert log_q.shape == log_p.shape == (7, _B)
     assert inputs.shape[:2] == (7, _B)
@@ -89,7 +89,7 @@ def test_closed_divergence_against_monte_carlo(name):
         with pytest.raises(NotImplementedError):
             rp.kl_divergence(q, p)
         return
-    exact, estimate, error = _asked(name)[3]
+    exact, estimate, error = _results(name)[3]
     assert exact.shape == (_B,)
     assert np.all(exact > 0)
     assert np.all(error < 0.05 * (0.1 + exact))
@@ -106,7 +106,7 @@ def test_divergences_of_coordinates(name):
     q, p = _build(name)
     each = evaluation.kl_per_dimension(q, p)
     assert each.shape == (_B, _D)
-    np.testing.assert_allclose(jnp.sum(each, axis=-1), _asked(name)[3][0], rtol=1e-4)
+    np.testing.assert_allclose(jnp.sum(each, axis=-1), _results(name)[3][0], rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", POSTERIORS)
@@ -149,26 +149,28 @@ def test_standard_prior_has_mass_one(name):
 
 
 @pytest.mark.parametrize("name", POSTERIORS)
-def test_ways_between_latents_stay_in_the_support(name):
+def test_interpolation_stays_in_the_support(name):
     family = POSTERIORS[name]
     q, p = _build(name)
-    ends = np.asarray(centre(q))
+    ends = np.asarray(center(q))
     a, b = ends[:2], ends[2:]
     weights = np.linspace(0, 1, 5, dtype=np.float32).reshape(5, 1, *(1,) * len(p.event_shape))
-    way = np.asarray(family.between(a[None], b[None], weights))
-    np.testing.assert_allclose(family.inputs(way[0]), family.inputs(a), atol=1e-6)
-    np.testing.assert_allclose(family.inputs(way[-1]), family.inputs(b), atol=1e-6)
+    way = np.asarray(family.interpolate(a[None], b[None], weights))
+    np.testing.assert_allclose(family.decoder_inputs(way[0]), family.decoder_inputs(a), atol=1e-6)
+    np.testing.assert_allclose(family.decoder_inputs(way[-1]), family.decoder_inputs(b), atol=1e-6)
     if name in _CONTINUOUS:
         assert np.all(p.support.check(jnp.asarray(way)))
 
 
-def test_the_way_on_spheres_is_the_shortest_at_constant_speed():
+def test_interpolation_on_spheres_has_constant_speed():
     for name in ("von_mises_fisher", "power_spherical"):
         a, b = np.eye(3, dtype=np.float32)[:2]
-        way = POSTERIORS[name].between(a[None], b[None], np.linspace(0, 1, 7, dtype="f")[:, None])
+        way = POSTERIORS[name].interpolate(
+            a[None], b[None], np.linspace(0, 1, 7, dtype="f")[:, None]
+        )
         angle = np.arctan2(way[:, 1], way[:, 0])
         np.testing.assert_allclose(angle, np.linspace(0, np.pi / 2, 7), atol=1e-6)
-    circle = POSTERIORS["von_mises"].between(
+    circle = POSTERIORS["von_mises"].interpolate(
         np.float32([3.0]), np.float32([-3.0]), np.float32([0.5])
     )
     np.testing.assert_allclose(np.cos(circle), -1, atol=1e-6)
@@ -227,8 +229,8 @@ def test_relaxed_bound_is_finite_at_low_temperature():
     assert np.all(np.isfinite(bound.bound))
 
 
-def test_likelihood_of_discrete_latents_by_sampling_alone():
-    """Importance sampling against the sum over all values."""
+def test_importance_sampling_with_discrete_latents():
+    """Against the sum over all values."""
     (q, p), values = _build("bernoulli"), np.float32(list(itertools.product((0, 1), repeat=2)))
 
     def log_likelihood(z):
@@ -247,11 +249,11 @@ def test_likelihood_of_discrete_latents_by_sampling_alone():
 @pytest.mark.parametrize(
     "name", ["normal", "beta", "von_mises_fisher", "bernoulli", "categorical", "dirichlet"]
 )
-def test_the_decoder_is_given_inputs_of_mean_zero_and_variance_near_one(name):
+def test_decoder_inputs_have_mean_zero_and_variance_near_one(name):
     family = POSTERIORS[name]
     z = family.prior(2, _K).sample(jax.random.key(0), (20_000,))
-    inputs = np.asarray(family.inputs(z))
-    # The largest value is below 3, the standard error of a mean below 0.01.
+    inputs = np.asarray(family.decoder_inputs(z))
+    # Values are below 3, so the standard error of a mean is about 0.01.
     np.testing.assert_allclose(np.mean(inputs, axis=0), 0, atol=0.05)
-    variance = 0.5 if name == "dirichlet" else 1.0  # 9 / 18: it falls short by d / (d + 2)
+    variance = 0.5 if name == "dirichlet" else 1.0  # d / (d + 2)
     np.testing.assert_allclose(np.var(inputs, axis=0), variance, atol=0.05)

@@ -1,4 +1,4 @@
-"""Learnt priors and the hierarchy: densities, gradients, parameters."""
+"""Learned priors and the hierarchy: densities, gradients, parameters."""
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from repara.models import (
     PosteriorHead,
     TwoLayerHead,
     VampPrior,
-    centre,
+    center,
 )
 from tests.distributions.programs import compiled
 
@@ -41,7 +41,7 @@ def _mass(prior):
     return np.sum(np.exp(np.asarray(prior.log_prob(z), "float64"))) * (line[1] - line[0]) ** 2
 
 
-def test_learnt_priors_are_densities_and_learn():
+def test_learned_priors_are_densities_and_learn():
     for net in (
         MixturePrior(2, 3),
         VampPrior(_SHAPE, 4, 0.3),
@@ -63,7 +63,7 @@ def test_learnt_priors_are_densities_and_learn():
         for path, leaf in jax.tree_util.tree_leaves_with_path(slopes):
             assert bool(jnp.all(jnp.isfinite(leaf))), path
             flat = "kernel_0" in str(path) or "kernel_1" in str(path) or "bias_0" in str(path)
-            # Under a last layer that begins at zero nothing moves yet.
+            # Layers before a last layer that is still zero have no gradient.
             assert bool(jnp.any(leaf != 0)) or flat, path
 
 
@@ -82,7 +82,7 @@ def test_vamp_prior_is_the_mixture_of_encoded_pseudo_inputs():
 def test_two_layers(flow_layers):
     head = TwoLayerHead(3, 2, (6, 5), flow_layers=flow_layers, flow_hidden_sizes=(4,))
     model, variables, x = _model(head=head)
-    # Away from the zeros at which the last layers of flows begin.
+    # Perturbed, since the last layers of flows start at zero.
     variables = jax.tree.map(lambda v: v + 0.1, variables)
 
     @compiled
@@ -103,14 +103,14 @@ def test_two_layers(flow_layers):
             "likelihood": likelihood,
             "prior": p.rsample_and_log_prob(jax.random.key(1), (4,)),
             "prior_again": p.log_prob(p.sample(jax.random.key(1), (4,))),
-            "centre": centre(q),
+            "center": center(q),
         }
 
     out = program(variables, x)
     assert out["z"].shape == (7, 5, 5)
     assert out["prior"][0].shape == (4, 5)
     np.testing.assert_allclose(out["prior"][1], out["prior_again"], rtol=1e-4, atol=1e-4)
-    assert out["centre"].shape == (5, 5)
+    assert out["center"].shape == (5, 5)
     assert out["likelihood"].shape == (7, 5)
     np.testing.assert_allclose(out["log_q"], out["again"], rtol=1e-5, atol=1e-4)
     np.testing.assert_allclose(out["inverse"], 0, atol=1e-5)

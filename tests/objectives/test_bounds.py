@@ -94,7 +94,7 @@ def test_beta_weighs_the_divergence():
     np.testing.assert_array_equal(heavy.kl, plain.kl)
 
 
-def test_one_value_an_example():
+def test_bounds_have_one_value_per_example():
     for name in ("elbo", "elbo_monte_carlo", "iwae"):
         for part in _call(name, model.wrong_posterior(), num_samples=5):
             assert part.shape == (3,)
@@ -102,14 +102,14 @@ def test_one_value_an_example():
             _call(name, model.wrong_posterior(), num_samples=0)
 
 
-def test_every_noise_source_serves():
+def test_sobol_noise_lowers_the_error():
     q, exact = model.wrong_posterior(), _exact_elbo(model.wrong_posterior())[0]
     given = _call("elbo", q, num_samples=256, source=rp.noise.sobol).log_likelihood
-    # Quasi-Monte Carlo: the error of 256 points is of the order of 1/256, not 1/16.
+    # Quasi-Monte Carlo: the error of 256 points is about 1/256, not 1/16.
     np.testing.assert_allclose(given, exact, atol=0.03)
 
 
-def test_warmup():
+def test_linear_warmup():
     steps = jnp.arange(0, 30, 5)
     weights = jax.vmap(lambda t: objectives.linear_warmup(t, 20, 2.0))(steps)
     np.testing.assert_allclose(weights, [0.0, 0.5, 1.0, 1.5, 2.0, 2.0])
@@ -153,14 +153,14 @@ def test_gradient_forms_keep_the_bound_and_agree_on_average():
         decoder[name] = jax.grad(lambda s, n=name: bound(q, keys[0], n, s))(0.0)
     np.testing.assert_allclose(values["stl"], values["plain"], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(values["dreg"], values["plain"], rtol=1e-5, atol=1e-5)
-    # What lies behind the samples, the likelihood's own parameters, has one gradient.
+    # The gradient in the parameters of the likelihood does not depend on the form.
     np.testing.assert_allclose(decoder["dreg"], decoder["plain"], rtol=1e-5)
     np.testing.assert_allclose(decoder["stl"], decoder["plain"], rtol=1e-5)
     variance = {k: g.var(axis=0) / len(g) for k, g in gradients.items()}
     difference = np.abs(gradients["dreg"].mean(axis=0) - gradients["plain"].mean(axis=0))
     stderr = np.sqrt(variance["dreg"] + variance["plain"])
     assert np.all(difference < 5 * stderr)
-    # The bias of "stl" is far larger than what would be seen.
+    # The bias of "stl" is far larger than the standard error.
     bias = np.abs(gradients["stl"].mean(axis=0) - gradients["dreg"].mean(axis=0))
     assert np.max(bias / stderr) > 20
 
@@ -183,7 +183,7 @@ def test_sticking_the_landing_in_the_elbo():
 
 
 def _two_coordinates():
-    # Coordinate 0 costs 0.5 on average and both more and less; coordinate 1 costs 0.02.
+    # KL of coordinate 0: 0.5 on average, different for each example; of coordinate 1: 0.02.
     loc = jnp.array([[0.2, 0.2], [1.0, 0.2], [1.4, 0.2]])
     q = rp.Independent(rp.Normal(loc, 1.0), 1)
     p = rp.Independent(rp.Normal(jnp.zeros(2), 1.0), 1)
@@ -199,13 +199,13 @@ def test_free_bits_are_the_least_cost_of_a_coordinate_on_average(free_bits):
     np.testing.assert_allclose(
         jnp.mean(given.bound), jnp.mean(given.log_likelihood) - 2 * cost, rtol=1e-5
     )
-    # The divergence is reported as it is; and where coordinate 0 costs more, an example its own.
+    # `kl` is the divergence without free bits.
     np.testing.assert_allclose(given.kl, jnp.sum(each, axis=1), rtol=1e-5)
-    if free_bits == 0.1:
+    if free_bits == 0.1:  # coordinate 0 costs its own divergence per example, coordinate 1 lambda
         np.testing.assert_allclose(
             given.bound, given.log_likelihood - 2 * (each[:, 0] + 0.1), rtol=1e-5
         )
-    # From samples: the same, up to their error.
+    # The estimate from samples agrees up to its error.
     sampled = objectives.elbo_monte_carlo(
         *arguments, num_samples=2**14, free_bits=free_bits, source=rp.noise.sobol
     )
@@ -218,7 +218,7 @@ def test_free_bits_are_the_least_cost_of_a_coordinate_on_average(free_bits):
     ("name", "options"),
     [("elbo", {}), ("elbo_monte_carlo", {}), ("elbo_monte_carlo", {"gradient": "stl"})],
 )
-def test_a_free_coordinate_has_no_gradient(name, options):
+def test_a_coordinate_below_the_free_bits_has_no_gradient(name, options):
     _, p, _ = _two_coordinates()
 
     def bound(q):
@@ -231,7 +231,7 @@ def test_a_free_coordinate_has_no_gradient(name, options):
     assert np.all(g[:, 0] != 0)
 
 
-def test_free_bits_need_coordinates():
+def test_free_bits_need_independent_coordinates():
     q, scalar = rp.MultivariateNormal(jnp.zeros((3, 2)), scale_diag=jnp.ones(2)), model.prior()
     arguments = jax.random.key(0), q, q, lambda z: z[..., 0]
     for function in (objectives.elbo, objectives.elbo_monte_carlo):

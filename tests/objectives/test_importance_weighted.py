@@ -1,4 +1,4 @@
-"""IWAE and what is made of it: values against quadrature, gradients against one another."""
+"""IWAE and its combinations: values against quadrature, gradients against each other."""
 
 import functools
 
@@ -9,7 +9,7 @@ import pytest
 
 import repara as rp
 from repara import objectives
-from repara.objectives.renyi import _power_mean
+from repara.objectives.renyi import log_power_mean
 from tests import linear_gaussian as model
 from tests.objectives import quadrature
 
@@ -52,7 +52,7 @@ def test_expectation_is_that_of_the_formula(setting, x64):
     exact = np.sum(quadrature.WEIGHTS * formula(quadrature.log_weights(0.9, 0.8)))
     given = quadrature.expectation(name, params, **options)
     np.testing.assert_allclose(given, exact, rtol=1e-10)
-    # Below log p(x), the alphas of 0 and more included.
+    # A lower bound of log p(x), also Renyi's for alpha >= 0.
     assert given < float(model.log_evidence()[2])
 
 
@@ -76,10 +76,10 @@ def test_doubly_reparameterized_gradients_are_unbiased_and_stl_is_not(setting):
     assert np.max(np.abs(_gradients(setting, "stl") / plain - 1)) > 0.05
 
 
-def test_without_bias_where_the_bound_is_a_mean():
+def test_all_gradients_are_unbiased_if_the_bound_is_a_mean():
     plain = _gradients("elbo_monte_carlo", "plain")
     np.testing.assert_allclose(_gradients("elbo_monte_carlo", "stl"), plain, rtol=1e-10)
-    # The posterior's gradient of this setting is that of the ELBO, not of the value.
+    # With K = 1 the posterior's gradient is that of the ELBO, not of the value.
     for gradient in ("plain", "stl", "dreg"):
         np.testing.assert_allclose(_gradients("piwae", gradient), plain, rtol=1e-10)
         np.testing.assert_allclose(_gradients("miwae_two_outer", gradient), plain, rtol=1e-10)
@@ -116,7 +116,7 @@ def test_path_gradients_vanish_at_the_true_posterior(name, gradient):
 
 
 @pytest.mark.parametrize("name", list(_FORMS))
-def test_the_form_of_the_gradient_changes_neither_value_nor_model(name):
+def test_the_form_of_the_gradient_changes_neither_the_value_nor_the_models_gradient(name):
     q = model.wrong_posterior()
 
     def parameters_of_the_model(gradient):
@@ -146,7 +146,7 @@ def test_piwae_has_the_models_gradient_of_iwae_and_the_posteriors_of_miwae(gradi
     miwae = jax.grad(lambda q: call("miwae", q, p, **_FORMS["miwae"]))(q)
     for a, b in zip(jax.tree.leaves(of_q), jax.tree.leaves(miwae), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-    # And they are different gradients.
+    # The two gradients differ.
     other = jax.grad(lambda p: call("miwae", q, p, **_FORMS["miwae"]))(p)
     assert np.max(np.abs(np.subtract(other, iwae))) > 0.01
 
@@ -164,7 +164,7 @@ def test_a_weight_that_underflows_leaves_the_gradient_finite(name, gradient):
         assert np.all(leaf != 0)
 
 
-def test_ends_of_the_combined_bound():
+def test_the_combined_bound_at_both_ends_and_out_of_range():
     q = model.wrong_posterior()
     elbo = objectives.elbo_monte_carlo(
         jax.random.key(0), q, model.prior(), model.log_likelihood, num_samples=6
@@ -216,31 +216,36 @@ def test_renyi_is_smooth_through_one(alpha, dtype):
     t = jnp.asarray(1 - alpha, dtype)
 
     def value(a, t):
-        return _power_mean(level + jnp.stack([-a, a])[:, None], t)[0]
+        return log_power_mean(level + jnp.stack([-a, a])[:, None], t)[0]
 
     ta = float(t) * 0.7
     exact = (
         float(t) / 2 * 0.49 * (1 - ta**2 / 6) if abs(ta) < 1e-2 else np.log(np.cosh(ta)) / float(t)
     )
-    # The rounding of the level is that of the log-weights themselves.
-    eps = float(jnp.finfo(dtype).eps)
-    np.testing.assert_allclose(value(a, t) - level, exact, rtol=1e-4, atol=200 * eps)
-    np.testing.assert_allclose(jax.grad(value)(a, t), np.tanh(ta), rtol=1e-3, atol=200 * eps)
-    second = jax.grad(jax.grad(value))(a, t)
-    np.testing.assert_allclose(second, float(t) / np.cosh(ta) ** 2, rtol=2e-3, atol=200 * eps)
+
+    @jax.jit
+    def derivatives(a, t):
+        by_t = jax.grad(value, argnums=1)
+        return value(a, t), jax.grad(value)(a, t), jax.grad(jax.grad(value))(a, t), by_t(a, t)
+
+    # The level is rounded like the log-weights themselves.
+    atol = 200 * float(jnp.finfo(dtype).eps)
+    given, first, second, by_t = derivatives(a, t)
+    np.testing.assert_allclose(given - level, exact, rtol=1e-4, atol=atol)
+    np.testing.assert_allclose(first, np.tanh(ta), rtol=1e-3, atol=atol)
+    np.testing.assert_allclose(second, float(t) / np.cosh(ta) ** 2, rtol=2e-3, atol=atol)
+    assert np.isfinite(by_t)
     # d/dt at 0 is half the variance.
-    assert np.isfinite(jax.grad(value, argnums=1)(a, t))
-    np.testing.assert_allclose(jax.grad(value, argnums=1)(a, 0 * t), 0.245, rtol=2e-3)
+    np.testing.assert_allclose(derivatives(a, 0 * t)[3], 0.245, rtol=2e-3)
 
 
 def test_weights_far_apart_and_large_orders():
     log_w = jnp.array([[-800.0], [-100.0], [0.0]])
+    wide = np.asarray(log_w, np.float64)[:, 0]
+    value_and_grad = jax.jit(jax.value_and_grad(lambda v, t: log_power_mean(v, t)[0]))
     for t, exact in ((1.0, -np.log(3)), (-1.0, -800 + np.log(3)), (1e-3, None), (50.0, None)):
-        given = _power_mean(log_w, jnp.float32(t))
-        wide = np.asarray(log_w, np.float64)[:, 0]
+        given, gradient = value_and_grad(log_w, jnp.float32(t))
         if exact is None:
             exact = np.log(np.mean(np.exp(t * wide))) / t
-        np.testing.assert_allclose(given[0], exact, rtol=1e-4)
-        assert np.all(
-            np.isfinite(jax.grad(lambda v, t=t: _power_mean(v, jnp.float32(t))[0])(log_w))
-        )
+        np.testing.assert_allclose(given, exact, rtol=1e-4)
+        assert np.all(np.isfinite(gradient))

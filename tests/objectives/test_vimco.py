@@ -10,7 +10,7 @@ from jax.scipy.special import logsumexp
 
 import repara as rp
 from repara import objectives
-from repara.objectives.vimco import _signal
+from repara.objectives.vimco import learning_signal
 from tests import linear_gaussian as model
 from tests.objectives import quadrature
 
@@ -38,6 +38,17 @@ def _exact(logits, shift):
     return jnp.sum(jnp.exp(jnp.sum(log_q[indices], axis=1)) * bound)
 
 
+def _value_and_gradients(each, params):
+    """Values and gradients of a function whose examples are repetitions, in one program."""
+
+    @jax.jit
+    def program(params):
+        values, pull_back = jax.vjp(each, params)
+        return values, pull_back(jnp.ones_like(values))[0]
+
+    return program(params)
+
+
 def test_gradient_is_unbiased_for_discrete_latents():
     count = 200_000
 
@@ -49,10 +60,7 @@ def test_gradient_is_unbiased_for_discrete_latents():
             jax.random.key(0), q, p, lambda z: _log_joint(z, shift[None, :, None]), num_samples=_K
         ).bound
 
-    # An example a repetition: the gradient of the sum is that of each.
-    params = jnp.broadcast_to(_LOGITS, (count, 2)), jnp.zeros(count)
-    value, pull_back = jax.vjp(each, params)
-    (samples,) = pull_back(jnp.ones(count))
+    value, samples = _value_and_gradients(each, (jnp.tile(_LOGITS, (count, 1)), jnp.zeros(count)))
     exact_value, exact = jax.value_and_grad(_exact, argnums=(0, 1))(_LOGITS, 0.0)
     for given, truth in [(value, exact_value), *zip(samples, exact, strict=True)]:
         given = np.asarray(given, np.float64)
@@ -71,8 +79,7 @@ def test_gradient_is_unbiased_for_continuous_latents():
             lambda z: rp.Normal(z, model.SCALE).log_prob(quadrature.X), num_samples=2,
         ).bound  # fmt: skip
 
-    value, pull_back = jax.vjp(each, q)
-    (samples,) = pull_back(jnp.ones(count))
+    value, samples = _value_and_gradients(each, q)
     params = (jnp.float32(0.9), jnp.float32(0.8))
     exact_value, exact = jax.value_and_grad(
         lambda p: quadrature.expectation("iwae", p, num_samples=2)
@@ -101,7 +108,7 @@ def test_learning_signal():
         logsumexp(log_w, axis=0)
         - logsumexp(np.concatenate([o, o.mean(axis=0, keepdims=True)]), axis=0) for o in others
     ])  # fmt: skip
-    np.testing.assert_allclose(_signal(jnp.asarray(log_w)), exact, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(learning_signal(jnp.asarray(log_w)), exact, rtol=1e-4, atol=1e-4)
     # Hundreds of nats apart, one weight of zero among them.
     far = jnp.array([[-500.0], [0.0], [-jnp.inf], [-900.0]])
-    np.testing.assert_allclose(_signal(far), [[0.0], [500.0], [0.0], [0.0]], atol=1e-4)
+    np.testing.assert_allclose(learning_signal(far), [[0.0], [500.0], [0.0], [0.0]], atol=1e-4)

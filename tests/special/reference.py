@@ -1,4 +1,4 @@
-"""Values and derivatives to 50 digits in mpmath, and what errors are measured against them.
+"""Values and derivatives to 50 digits in mpmath, and the errors measured against them.
 
 The derivatives are central differences of values with 60 digits: with a step of 1e-10 relative
 they have 19 correct digits.
@@ -49,7 +49,7 @@ def relative_error(found, true, scale=None):
 
 
 def representable(true, dtype):
-    """Whether each number is normal in `dtype`."""
+    """Returns whether each number is a normal floating-point number in `dtype`."""
     info = np.finfo(dtype)
     return np.array([mp.mpf(float(info.tiny)) < abs(t) < mp.mpf(float(info.max)) for t in true])
 
@@ -59,7 +59,7 @@ def beta_log_tails(a, b, y):
     if y > mp.log((a + 1) / (b + 1)):
         return beta_log_tails(b, a, -y)[::-1]
     z = 1 / (1 + mp.exp(-y))
-    # of 2 m (m + ...) terms; as far as rounding, from the tail up
+    # enough terms for the rounding error, from the tail up
     count = 60 + int(8 * mp.sqrt(a + b)) if z > mp.mpf(10) ** -3 else 60 + int(mp.sqrt(a + b))
     f = mp.mpf(0)
     for m in range(count, -1, -1):
@@ -106,7 +106,7 @@ def von_mises_from_normal(k, eps):
     """z, its two derivatives in k, and dz/deps, with F(z; k) = Phi(eps)."""
     e = abs(eps)
 
-    def rest(t):  # what is left to pi: its derivatives keep their digits
+    def rest(t):  # the distance to pi, whose derivatives keep their digits
         return -2 * mp.sign(eps) * mp.atan(mp.exp(-von_mises_fit.log_quantile_at_noise(t, e)))
 
     _, first, second = derivatives(rest, k)
@@ -125,21 +125,21 @@ def points(dtype, parameters, count):
     return np.concatenate([pairs, random], axis=1).astype(dtype)
 
 
-def elementwise(f, argnum, order):
-    """The order-th derivative of an elementwise function of two arrays."""
+def derivative(f, argnum, order):
+    """The order-th derivative of an elementwise function, compiled."""
     for _ in range(order):
         f = jax.grad(lambda *args, f=f: jnp.sum(f(*args)), argnum)
     return jax.jit(f)
 
 
-def assert_accurate(quantile, truth, dtype, eps, parameter, orders, natural):
-    """A quantile and its derivatives against mpmath.
+def assert_accurate(variate, truth, dtype, eps, parameter, orders, natural):
+    """Compares a function of noise and a parameter, and its derivatives, with mpmath.
 
     The bars of the value are max(3e-6, 4 eps (1 + condition number)) in float32 and max(1e-11,
     8 eps condition number) in float64, with the condition number |parameter dz/dparameter / z| +
     |eps dz/deps / z|; those of the first derivatives max(2e-5, 32 eps condition number) and 1e-10;
-    those of the second derivative 1e-3 and 1e-7. It changes sign, and so is measured against at
-    least a tenth of the first over `natural`, the scale on which the parameter counts.
+    those of the second derivative 1e-3 and 1e-7. It changes sign, so its scale is at least
+    a tenth of the first one over `natural`, the scale on which the parameter matters.
     """
     pairs = list(zip(exact(parameter), exact(eps), strict=True))
     z, first, second, by_eps = zip(*(truth(*pair) for pair in pairs), strict=True)
@@ -152,21 +152,21 @@ def assert_accurate(quantile, truth, dtype, eps, parameter, orders, natural):
     unit = float(np.finfo(dtype).eps)
     if dtype == "float32":
         value_bar = np.maximum(3e-6, 4 * unit * (1 + condition))
-        slope_bar, second_bar = np.maximum(2e-5, 32 * unit * condition), 1e-3
+        first_bar, second_bar = np.maximum(2e-5, 32 * unit * condition), 1e-3
     else:
         value_bar = np.maximum(1e-11, 8 * unit * condition)
-        slope_bar, second_bar = 1e-10, 1e-7
+        first_bar, second_bar = 1e-10, 1e-7
     size = [
         max(abs(s), abs(d) / (10 * n))
         for s, d, n in zip(second, first, exact(natural), strict=True)
     ]
     checks = [
-        ("z", elementwise(quantile, 1, 0), z, z, value_bar),
-        ("dz", elementwise(quantile, 1, 1), first, first, slope_bar),
-        ("dz/deps", elementwise(quantile, 0, 1), by_eps, by_eps, slope_bar),
+        ("z", derivative(variate, 1, 0), z, z, value_bar),
+        ("dz", derivative(variate, 1, 1), first, first, first_bar),
+        ("dz/deps", derivative(variate, 0, 1), by_eps, by_eps, first_bar),
     ]
     if orders == 2:
-        checks.append(("d2z", elementwise(quantile, 1, 2), second, size, second_bar))
+        checks.append(("d2z", derivative(variate, 1, 2), second, size, second_bar))
     for name, f, true, scale, bar in checks:
         error = relative_error(f(eps, parameter), true, scale)
         excess = np.where(representable(true, dtype), error / bar, 0)

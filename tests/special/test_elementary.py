@@ -74,7 +74,7 @@ def test_far_out_is_finite(dtype):
 
 
 def test_log1p_against_mpmath(dtype):
-    """To a few units of rounding in itself, also where it is close to 0 and beside its seams."""
+    """To a few units of rounding in itself, also where it is close to 0 and at its seams."""
     x = np.array([1e-30, 1e-9, 1e-4, 0.1, 0.2499, 0.25, 0.2501, 0.7, 1.0, 3.0, 1e6, 1e30], dtype)
     x = np.concatenate([-x[x < 1], x, np.array([-0.9999, 0.0], dtype)])
     given = np.asarray(jax.jit(elementary.log1p)(x), "float64")
@@ -92,7 +92,7 @@ def test_log1p_against_mpmath(dtype):
     [("sigmoid", lambda x: 1 / (1 + mpmath.exp(-x))), ("tanh", mpmath.tanh)],
 )
 @pytest.mark.parametrize("order", [1, 2])
-def test_slopes_where_the_value_rounds_to_one(name, exact, order, dtype):
+def test_derivatives_where_the_value_rounds_to_one(name, exact, order, dtype):
     function = getattr(elementary, name)
     for _ in range(order):
         function = jax.grad(function)

@@ -1,9 +1,10 @@
+"""Rules of differentiation that the elementwise functions share, polynomials, and arguments."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from repara import _cpu
 from repara.special import beta_from_normal, elementwise, gamma, polynomial
 
 
@@ -17,7 +18,7 @@ def test_horner_rows_differentiates_itself():
     np.testing.assert_allclose(jax.grad(value, 1)(x, y), 2 + 6 * y - x * x, rtol=1e-6)
 
 
-def test_pointwise_derivatives_of_every_order_and_mode():
+def test_derivatives_of_every_order_and_mode():
     f = elementwise.with_forward_derivatives(lambda x, y: jnp.sin(x) * y**3)
     x, y = jnp.array([[0.3, -2.0, 1.0]]), jnp.array([[1.5], [0.2]])
     total = lambda x, y: jnp.sum(f(x, y))  # noqa: E731
@@ -39,27 +40,16 @@ def test_a_second_call_compiles_nothing():
         gamma.gamma_from_normal(x, x)
 
 
-@pytest.mark.parametrize("block", [None, 8])  # bytes: two numbers
-def test_isolated_gives_what_the_function_gives(block):
-    f = lambda x, y: (x + y, x * y, x - y)  # noqa: E731
-    isolated = jax.jit(lambda x, y: _cpu.elementwise_stage(f, x, y, block=block))
-    for shape in ((), (0,), (5,), (2, 3)):
-        x = jnp.asarray(np.arange(1, 1 + np.prod(shape)), "float32").reshape(shape)
-        for y in (jnp.full(shape, jnp.nan), 2 * x, jnp.ones((1,) * len(shape))):
-            for found, true in zip(isolated(x, y), f(x, y), strict=True):
-                np.testing.assert_array_equal(found, true)
-
-
 @pytest.mark.parametrize("kind", ["Auto", "Explicit"])
 @pytest.mark.parametrize(
-    "quantile", [gamma.gamma_from_normal, lambda e, a: beta_from_normal(e, a, 2.0)]
+    "variate", [gamma.gamma_from_normal, lambda e, a: beta_from_normal(e, a, 2.0)]
 )
-def test_sharded_noise_gives_the_same_values_and_gradients(quantile, kind):
+def test_sharded_noise_gives_the_same_values_and_gradients(variate, kind):
     axis = getattr(jax.sharding.AxisType, kind)
     mesh = jax.make_mesh((8,), ("data",), axis_types=(axis,))
     eps, a = jax.random.normal(jax.random.key(0), (64, 5)), jnp.linspace(0.1, 20, 5)
     spread = jax.device_put(eps, jax.NamedSharding(mesh, jax.P("data")))
-    f = jax.jit(jax.value_and_grad(lambda a, e: jnp.sum(quantile(e, a) ** 2)))
+    f = jax.jit(jax.value_and_grad(lambda a, e: jnp.sum(variate(e, a) ** 2)))
     for found, true in zip(f(a, spread), f(a, eps), strict=True):
         np.testing.assert_allclose(found, true, rtol=1e-5)
 

@@ -1,3 +1,5 @@
+"""Coefficients are reproducible, and the tools that make them are right."""
+
 import pathlib
 
 import mpmath as mp

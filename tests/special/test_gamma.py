@@ -1,3 +1,8 @@
+"""Gamma variates, tails and inverse: against mpmath, closed forms, and at the edges."""
+
+import functools
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import mpmath as mp
@@ -20,6 +25,12 @@ SEAM = {"float32": 8.0, "float64": 16.0}
 NOISE = {"float32": 5.0, "float64": 8.0}
 
 
+SMALL, LARGE = (9, 7), (61, 21)
+every_size = pytest.mark.parametrize(
+    "size", [SMALL, pytest.param(LARGE, marks=pytest.mark.slow)], ids=["small", "large"]
+)
+
+
 def grid(dtype, concentrations, noise):
     """A log-spaced grid with both sides of the seam, and random points; as float arrays."""
     rng = np.random.default_rng(20261122)
@@ -32,71 +43,140 @@ def grid(dtype, concentrations, noise):
     return points.astype(dtype)
 
 
-def elementwise(f, argnum, order):
-    """The order-th derivative of an elementwise function of two arrays."""
-    for _ in range(order):
-        f = jax.grad(lambda *args, f=f: jnp.sum(f(*args)), argnum)
-    return jax.jit(f)
+class Exact(NamedTuple):
+    """Points and, by mpmath, log z with its derivatives there."""
+
+    a: np.ndarray
+    eps: np.ndarray
+    log_z: list
+    by_a: list
+    by_a_twice: list
+    by_eps: list
+
+    @property
+    def z(self):
+        return [mp.exp(v) for v in self.log_z]
+
+    def condition(self):
+        pairs = zip(reference.exact(self.a), self.by_a, reference.exact(self.eps), self.by_eps,
+                    strict=True)  # fmt: skip
+        return np.array([float(abs(x * d) + abs(e * b)) for x, d, e, b in pairs])
+
+    def check(self, found, true, scale, bar, dtype):
+        """Compares where all true numbers are normal floating-point numbers."""
+        use = reference.representable(self.z, dtype) & reference.representable(true, dtype)
+        excess = np.where(use, reference.relative_error(found, true, scale) / bar, 0)
+        worst = int(np.argmax(excess))
+        assert excess[worst] < 1, (self.a[worst], self.eps[worst], excess[worst])
+
+    def check_logs(self, found, true, scale, bar):
+        excess = reference.relative_error(found, true, scale) / bar
+        worst = int(np.argmax(excess))
+        assert excess[worst] < 1, (self.a[worst], self.eps[worst], excess[worst])
+
+    def natural_second(self, first, second):
+        """The second derivative changes sign: at least a tenth of its natural size."""
+        a = reference.exact(self.a)
+        return [max(abs(s), abs(d) / x / 10) for s, d, x in zip(second, first, a, strict=True)]
 
 
-@pytest.mark.parametrize(
-    "size", [(9, 7), pytest.param((61, 21), marks=pytest.mark.slow)], ids=["small", "large"]
-)
-def test_quantile_and_its_derivatives_against_mpmath(dtype, size):
-    # compiling second derivatives in float64 takes longer than all the rest: in the slow test alone
-    orders = 2 if dtype == "float64" and size == (9, 7) else 3
+@functools.cache
+def exact(dtype, size):
     with mp.workdps(60):
         a, eps = grid(dtype, *size)
-        exact = [
-            reference.gamma_from_normal(*point)
-            for point in zip(reference.exact(a), reference.exact(eps), strict=True)
-        ]
-        log_z, first, second, log_by_eps = zip(*exact, strict=True)
-        z = [mp.exp(v) for v in log_z]
-        by_eps = [v * d for v, d in zip(z, log_by_eps, strict=True)]
-        a_mp, eps_mp = reference.exact(a), reference.exact(eps)
-        dz = [v * d for v, d in zip(z, first, strict=True)]
-        d2z = [v * (d * d + s) for v, d, s in zip(z, first, second, strict=True)]
-        condition = np.array(
-            [
-                float(abs(x * d) + abs(e * b))
-                for x, d, e, b in zip(a_mp, first, eps_mp, log_by_eps, strict=True)
-            ]
-        )
-        unit = float(np.finfo(dtype).eps)
-        if dtype == "float32":
-            value_bar = slope_bar = np.maximum(3e-6, 4 * unit * (1 + condition))
-            second_bar = 1e-3
-        else:
-            value_bar = np.maximum(1e-11, 8 * unit * condition)
-            slope_bar, second_bar = np.maximum(1e-10, 8 * unit * condition), 1e-7
-        ok = reference.representable(z, dtype) & reference.representable(dz, dtype)
-        found = [elementwise(gamma_from_normal, 1, order)(eps, a) for order in range(orders)]
-        found_eps = elementwise(gamma_from_normal, 0, 1)(eps, a)
-        # The second derivatives change sign: measured against at least a tenth of their natural
-        # size.
-        size_second = [max(abs(s), abs(d) / x / 10) for s, d, x in zip(d2z, dz, a_mp, strict=True)]
-        size_log = [
-            max(abs(s), abs(d) / x / 10) for s, d, x in zip(second, first, a_mp, strict=True)
-        ]
-        checks = [
-            (found[0], z, z, value_bar, ok),
-            (found[1], dz, dz, slope_bar, ok),
-            (found_eps, by_eps, by_eps, slope_bar, ok & reference.representable(by_eps, dtype)),
-        ]
-        if orders == 3:
-            use = ok & reference.representable(d2z, dtype)
-            checks.append((found[2], d2z, size_second, second_bar, use))
-        in_logs = [elementwise(log_gamma_from_normal, 1, order)(eps, a) for order in range(orders)]
-        sizes = [[max(abs(v), mp.mpf(1)) for v in log_z], first, size_log]
-        bars = value_bar, slope_bar, second_bar
-        for f, true, scale, bar in zip(in_logs, (log_z, first, second), sizes, bars, strict=False):
-            checks.append((f, true, scale, bar, np.full(a.shape, True)))
-        for number, (f, true, scale, bar, use) in enumerate(checks):
-            error = reference.relative_error(f, true, scale)
-            excess = np.where(use, error / bar, 0)
-            worst = int(np.argmax(excess))
-            assert excess[worst] < 1, (number, a[worst], eps[worst], error[worst])
+        pairs = zip(reference.exact(a), reference.exact(eps), strict=True)
+        return Exact(a, eps, *zip(*(reference.gamma_from_normal(*p) for p in pairs), strict=True))
+
+
+def bars(dtype, condition):
+    """Bounds on the relative errors of the value and the first derivatives."""
+    unit = float(np.finfo(dtype).eps)
+    if dtype == "float32":
+        bar = np.maximum(3e-6, 4 * unit * (1 + condition))
+        return bar, bar
+    return np.maximum(1e-11, 8 * unit * condition), np.maximum(1e-10, 8 * unit * condition)
+
+
+SECOND_BAR = {"float32": 1e-3, "float64": 1e-7}
+
+
+@every_size
+def test_variates(dtype, size):
+    true = exact(dtype, size)
+    with mp.workdps(60):
+        bar, _ = bars(dtype, true.condition())
+        z = jax.jit(gamma_from_normal)(true.eps, true.a)
+        true.check(z, true.z, true.z, bar, dtype)
+
+
+@every_size
+def test_derivatives_in_the_concentration(dtype, size):
+    true = exact(dtype, size)
+    with mp.workdps(60):
+        _, bar = bars(dtype, true.condition())
+        by_a = [v * d for v, d in zip(true.z, true.by_a, strict=True)]
+        found = reference.derivative(gamma_from_normal, 1, 1)(true.eps, true.a)
+        true.check(found, by_a, by_a, bar, dtype)
+
+
+@every_size
+def test_derivatives_in_the_noise(dtype, size):
+    true = exact(dtype, size)
+    with mp.workdps(60):
+        _, bar = bars(dtype, true.condition())
+        by_eps = [v * d for v, d in zip(true.z, true.by_eps, strict=True)]
+        found = reference.derivative(gamma_from_normal, 0, 1)(true.eps, true.a)
+        true.check(found, by_eps, by_eps, bar, dtype)
+
+
+# Second derivatives in float64 compile for longer than all else.
+second_order = pytest.mark.parametrize(
+    ("precision", "size"),
+    [
+        ("float32", SMALL),
+        pytest.param("float32", LARGE, marks=pytest.mark.slow),
+        pytest.param("float64", LARGE, marks=pytest.mark.slow),
+    ],
+)
+
+
+@second_order
+def test_second_derivatives_in_the_concentration(precision, size):
+    with jax.enable_x64(precision == "float64"), mp.workdps(60):
+        true = exact(precision, size)
+        first = [v * d for v, d in zip(true.z, true.by_a, strict=True)]
+        logs = zip(true.z, true.by_a, true.by_a_twice, strict=True)
+        second = [v * (d * d + s) for v, d, s in logs]
+        found = reference.derivative(gamma_from_normal, 1, 2)(true.eps, true.a)
+        scale = true.natural_second(first, second)
+        true.check(found, second, scale, SECOND_BAR[precision], precision)
+
+
+@every_size
+def test_logarithms(dtype, size):
+    true = exact(dtype, size)
+    with mp.workdps(60):
+        bar, _ = bars(dtype, true.condition())
+        found = jax.jit(log_gamma_from_normal)(true.eps, true.a)
+        true.check_logs(found, true.log_z, [max(abs(v), mp.mpf(1)) for v in true.log_z], bar)
+
+
+@every_size
+def test_derivatives_of_logarithms(dtype, size):
+    true = exact(dtype, size)
+    with mp.workdps(60):
+        _, bar = bars(dtype, true.condition())
+        found = reference.derivative(log_gamma_from_normal, 1, 1)(true.eps, true.a)
+        true.check_logs(found, true.by_a, true.by_a, bar)
+
+
+@second_order
+def test_second_derivatives_of_logarithms(precision, size):
+    with jax.enable_x64(precision == "float64"), mp.workdps(60):
+        true = exact(precision, size)
+        found = reference.derivative(log_gamma_from_normal, 1, 2)(true.eps, true.a)
+        scale = true.natural_second(true.by_a, true.by_a_twice)
+        true.check_logs(found, true.by_a_twice, scale, SECOND_BAR[precision])
 
 
 def test_reference_is_mpmaths_own_incomplete_gamma_function():
@@ -122,9 +202,10 @@ def test_seam_is_smooth(dtype):
     eps = jnp.linspace(-NOISE[dtype], NOISE[dtype], 41, dtype=dtype)
     seam = jnp.asarray(SEAM[dtype], dtype)
     sides = jnp.full_like(eps, seam), jnp.full_like(eps, jnp.nextafter(seam, 2 * seam))
-    bars = {"float32": (2e-6, 5e-6, 1e-3), "float64": (1e-11, 1e-10)}[dtype]
-    for order, bar in enumerate(bars):
-        below, above = (elementwise(gamma_from_normal, 1, order)(eps, side) for side in sides)
+    jumps = {"float32": (2e-6, 5e-6, 1e-3), "float64": (1e-11, 1e-10)}[dtype]
+    for order, bar in enumerate(jumps):
+        f = reference.derivative(gamma_from_normal, 1, order)
+        below, above = (f(eps, side) for side in sides)
         scale = np.maximum(np.abs(below), 1e-2) if order == 2 else np.abs(below)
         assert np.max(np.abs(below - above) / scale) < bar
 
@@ -144,13 +225,13 @@ def test_edges(dtype):
     np.testing.assert_array_equal(normal_from_gamma(x, a), [-inf, inf, nan, nan, nan, nan])
 
 
-def test_no_gradient_is_poisoned_by_a_branch_not_taken(dtype):
+def test_gradients_are_finite_in_every_regime(dtype):
     eps = np.array([-NOISE[dtype], -1, 0, 1, NOISE[dtype]])
     a = np.array([1e-4, 1e-2, 1.0, 8.0, 16.0, 1e3, 1e9])
     eps, a = np.stack(np.meshgrid(eps, a)).reshape(2, -1).astype(dtype)
     for order in (1, 2) if dtype == "float32" else (1,):
         for argnum in (0, 1):
-            found = np.asarray(elementwise(log_gamma_from_normal, argnum, order)(eps, a))
+            found = np.asarray(reference.derivative(log_gamma_from_normal, argnum, order)(eps, a))
             assert np.all(np.isfinite(found)), (a[~np.isfinite(found)], order, argnum)
 
 
@@ -184,9 +265,11 @@ def test_mixed_derivative():
 def test_third_derivative():
     """d^3/da^3 of the exact relation P(a, z(a)) = const, by a difference of second derivatives."""
     eps, a, h = jnp.float32(0.7), jnp.float32(2.0), 0.05
-    second = elementwise(gamma_from_normal, 1, 2)
+    second = reference.derivative(gamma_from_normal, 1, 2)
     difference = (second(eps, a + h) - second(eps, a - h)) / (2 * h)
-    np.testing.assert_allclose(elementwise(gamma_from_normal, 1, 3)(eps, a), difference, rtol=2e-2)
+    np.testing.assert_allclose(
+        reference.derivative(gamma_from_normal, 1, 3)(eps, a), difference, rtol=2e-2
+    )
 
 
 def tail_points(dtype):
@@ -220,7 +303,7 @@ def test_tails_and_their_derivatives_against_mpmath(dtype, function):
 
     slopes, value = jax.jit(jax.grad(total, (0, 1), has_aux=True))(a, z)
     unit = float(np.finfo(dtype).eps)
-    value_bar, slope_bar = (3e-6, 2e-5) if dtype == "float32" else (1e-11, 1e-10)
+    value_bar, first_bar = (3e-6, 2e-5) if dtype == "float32" else (1e-11, 1e-10)
     with mp.workdps(60):
         pairs = list(zip(reference.exact(a), reference.exact(z), strict=True))
         true = [true_value(*p) for p in pairs]
@@ -234,8 +317,8 @@ def test_tails_and_their_derivatives_against_mpmath(dtype, function):
         )
         checks = [
             (value, true, np.maximum(value_bar, 4 * unit * condition)),
-            (slopes[0], by_a, slope_bar),
-            (slopes[1], by_z, slope_bar),
+            (slopes[0], by_a, first_bar),
+            (slopes[1], by_z, first_bar),
         ]
         for number, (found, values, bar) in enumerate(checks):
             # 1 - P below 1e-35 is beyond the 60 digits of the reference's derivatives
@@ -253,7 +336,7 @@ def derivatives_in(f, argnum, point):
     )[1]
 
 
-def test_score_inverts_the_quantile(dtype):
+def test_inverse_returns_the_noise(dtype):
     eps = jnp.linspace(-NOISE[dtype], NOISE[dtype], 33, dtype=dtype)
     for a in (0.5, 1.0, 7.0, 30.0, 1e4):
         back = normal_from_gamma(gamma_from_normal(eps, a), a)

@@ -1,3 +1,5 @@
+"""log CDF and quantiles of the normal distribution against mpmath, and at the edges."""
+
 import jax
 import jax.numpy as jnp
 import mpmath as mp
@@ -29,7 +31,7 @@ def inverse_log_tail(target):
     raise ArithmeticError(target)
 
 
-def quantile_exp(log_p):
+def exact_ndtri_exp(log_p):
     if log_p < -mp.log(2):
         return -inverse_log_tail(log_p)
     return inverse_log_tail(mp.log(-mp.expm1(log_p)))
@@ -64,7 +66,7 @@ def test_ndtri_exp_against_mpmath(dtype):
     unit = np.finfo(dtype).eps
     log_p = -np.concatenate([np.logspace(-25, 5, 90), np.linspace(0.6, 0.8, 9)]).astype(dtype)
     with mp.workdps(60):
-        true = [quantile_exp(v) for v in reference.exact(log_p)]
+        true = [exact_ndtri_exp(v) for v in reference.exact(log_p)]
         slope = [mp.ncdf(x) / mp.npdf(x) for x in true]
         second = [(1 + x * m) * m for x, m in zip(true, slope, strict=True)]
         # z itself passes zero at log(1/2)
@@ -83,7 +85,7 @@ def test_ndtri_against_mpmath(dtype):
     )
     with mp.workdps(60):
         true = [
-            quantile_exp(mp.log(v)) if v < 0.5 else -quantile_exp(mp.log1p(-v))
+            exact_ndtri_exp(mp.log(v)) if v < 0.5 else -exact_ndtri_exp(mp.log1p(-v))
             for v in reference.exact(p)
         ]
         slope = [1 / mp.npdf(x) for x in true]

@@ -1,4 +1,4 @@
-"""Generalized normal, skew-normal and inverse Gaussian quantiles, and log K1, to 50 digits."""
+"""Generalized normal, skew-normal and inverse Gaussian variates, and log K1, against mpmath."""
 
 import jax
 import jax.numpy as jnp
@@ -21,16 +21,16 @@ from tests.distributions.programs import compiled
 from tests.special import reference
 
 
-def program(quantile, score):
-    """The value, its derivatives in noise and shape, the second ones in shape, and the score."""
+def program(variate, inverse):
+    """The value, its derivatives in noise and shape, the second ones in shape, and the inverse."""
 
     def along(f, x):
         return jax.jvp(f, (x,), (jnp.ones_like(x),))
 
     def all_of(eps, shape):
-        z, by_eps = along(lambda e: quantile(e, shape), eps)
-        _, (by_shape, second) = along(lambda s: along(lambda t: quantile(eps, t), s), shape)
-        return z, by_eps, by_shape, second, score(z, shape)
+        z, by_eps = along(lambda e: variate(e, shape), eps)
+        _, (by_shape, second) = along(lambda s: along(lambda t: variate(eps, t), s), shape)
+        return z, by_eps, by_shape, second, inverse(z, shape)
 
     return compiled(all_of)
 
@@ -103,7 +103,7 @@ def skew_normal(a, eps, start):
 
 NOISE = {"float32": [-5.4, -2.3, -0.6, -1e-4, 0.3, 1.1, 5.4],
          "float64": [-8.2, -2.3, -0.6, -1e-6, 0.3, 1.1, 8.2]}  # fmt: skip
-# Beside the extremes, both sides of where one form is left for another.
+# The extremes, and both sides of each switch between two forms.
 FAMILIES = {
     "inverse_gaussian": (
         log_inverse_gaussian_from_normal, normal_from_inverse_gaussian, inverse_gaussian,
@@ -118,8 +118,8 @@ FAMILIES = {
         [0.125, 0.7, 1.0, 2.0, 3.3, 50.0],
     ),
 }  # fmt: skip
-# What is allowed for: value, slope in noise, slope and curvature in shape; the fits of the gamma
-# quantile state 1e-11 in float64.
+# Bounds on the errors, in units of rounding: of the value, of its derivative in noise, and of its
+# first and second ones in shape. The fits of the gamma family are accurate to 1e-11 in float64.
 BARS = {
     ("inverse_gaussian", "float32"): (4, 16, 16, 64),
     ("inverse_gaussian", "float64"): (8, 32, 32, 64),
@@ -133,9 +133,9 @@ BARS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_value_and_derivatives_against_mpmath(family, dtype):
-    quantile, score, truth, shapes = FAMILIES[family]
+    variate, inverse, truth, shapes = FAMILIES[family]
     shape, eps = np.stack(np.meshgrid(shapes, NOISE[dtype])).reshape(2, -1).astype(dtype)
-    found = [np.asarray(v, "float64") for v in program(quantile, score)(eps, shape)]
+    found = [np.asarray(v, "float64") for v in program(variate, inverse)(eps, shape)]
     unit, bars = float(np.finfo(dtype).eps), BARS[family, dtype]
     with mp.workdps(50):
         for k in range(len(eps)):
@@ -159,7 +159,7 @@ def test_value_and_derivatives_against_mpmath(family, dtype):
             scale = max(abs(second), scale / (abs(s) or 1))
             error = abs(mp.mpf(found[3][k]) - second)
             assert error < bars[3] * unit * condition * scale, (where, float(error / scale))
-            # the score of a rounded value
+            # the inverse of a rounded value
             bound = 32 * unit * (1 + abs(z) / by_eps + abs(e)) + (1e-10 if bars[0] > 100 else 0)
             assert abs(found[4][k] - e) < bound, where
 

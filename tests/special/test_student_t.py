@@ -1,3 +1,5 @@
+"""Student-t variates: against mpmath, scipy and closed forms, and at the edges."""
+
 import jax
 import jax.numpy as jnp
 import mpmath as mp
@@ -15,11 +17,11 @@ SEAM = {"float32": 4.0, "float64": 64.0}
 @pytest.mark.parametrize(
     "size", [(7, 6), pytest.param((31, 16), marks=pytest.mark.slow)], ids=["small", "large"]
 )
-def test_quantile_and_its_derivatives_against_mpmath(dtype, size):
+def test_values_and_derivatives_against_mpmath(dtype, size):
     sides = SEAM[dtype] * (1 + np.array([-1e-6, 1e-6]))
     df = np.concatenate([np.logspace(np.log10(0.3), 6, size[0]), sides])
     eps, df = reference.points(dtype, df, size[1])
-    # compiling second derivatives in float64 takes longer than all the rest: in the slow test alone
+    # Second derivatives in float64 compile for longer than all else: only in the slow test.
     orders = 1 if dtype == "float64" and size[0] == 7 else 2
     with mp.workdps(60):
         reference.assert_accurate(
@@ -44,7 +46,7 @@ def test_seam_is_smooth(dtype):
     sides = jnp.full_like(eps, seam), jnp.full_like(eps, jnp.nextafter(seam, 2 * seam))
     bars = {"float32": (3e-6, 2e-5, 1e-3), "float64": (1e-11, 1e-10)}[dtype]
     for order, bar in enumerate(bars):
-        f = reference.elementwise(student_t_from_normal, 1, order)
+        f = reference.derivative(student_t_from_normal, 1, order)
         below, above = (f(eps, side) for side in sides)
         assert np.max(np.abs((below - above) / below)) < bar
 

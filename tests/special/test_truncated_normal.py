@@ -1,3 +1,5 @@
+"""Truncated normal variates: against mpmath, far out, narrow, and at the edges."""
+
 import jax
 import jax.numpy as jnp
 import mpmath as mp

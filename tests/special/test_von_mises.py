@@ -1,3 +1,5 @@
+"""Von Mises angles: against mpmath and scipy, across seams, and at the edges."""
+
 import jax
 import jax.numpy as jnp
 import mpmath as mp
@@ -15,11 +17,11 @@ SEAM = 14.0
 @pytest.mark.parametrize(
     "size", [(5, 6), pytest.param((25, 14), marks=pytest.mark.slow)], ids=["small", "large"]
 )
-def test_quantile_and_its_derivatives_against_mpmath(dtype, size):
+def test_values_and_derivatives_against_mpmath(dtype, size):
     sides = SEAM * (1 + np.array([-1e-6, 1e-6]))
     k = np.concatenate([[0], np.logspace(-3, 5, size[0]), sides])
     eps, k = reference.points(dtype, k, size[1])
-    # compiling second derivatives in float64 takes longer than all the rest: in the slow test alone
+    # Second derivatives in float64 compile for longer than all else: only in the slow test.
     orders = 1 if size[0] == 5 else 2
     with mp.workdps(60):
         reference.assert_accurate(
@@ -54,7 +56,7 @@ def test_seams_are_smooth(dtype):
     eps = np.concatenate([split * steps, across + 0 * steps], axis=1).astype(dtype)
     k = np.concatenate([k + 0 * steps, SEAM * steps + 0 * across], axis=1).astype(dtype)
     for argnum, order, bar in ((1, 0, jumps[0]), (1, 1, jumps[1]), (0, 1, jumps[1])):
-        f = reference.elementwise(von_mises_from_normal, argnum, order)
+        f = reference.derivative(von_mises_from_normal, argnum, order)
         values = np.asarray(f(eps, k), "float64")
         assert np.max(np.abs(values / values[4] - 1)) < bar
 
@@ -79,7 +81,7 @@ def test_uniform_at_zero_and_normal_at_infinity(dtype):
     np.testing.assert_allclose(z, [uniform, wide * 1e-6], rtol=tolerance)
 
 
-def test_value_and_slope_against_the_distribution_function(x64):
+def test_value_and_derivatives_against_the_distribution_function(x64):
     """Of scipy, to its own accuracy; differences of the quantile for the slope, and of that."""
     k, eps = np.meshgrid([1e-3, 0.3, 2.0, 9.0, 400.0, 1e5], [-3.0, -0.7, 1e-4, 0.2, 1.5, 4.0])
     k, eps = jnp.asarray(k), jnp.asarray(eps)

@@ -1,4 +1,4 @@
-"""The cart-pole swing-up: the mechanics of Gymnasium's CartPole-v1, begun hanging."""
+"""The cart-pole swing-up: the mechanics of Gymnasium's CartPole-v1; the pole starts hanging."""
 
 import jax
 import jax.numpy as jnp
@@ -40,26 +40,28 @@ def _step(state: jax.Array, action: jax.Array) -> tuple[jax.Array, jax.Array]:
         _HALF_LENGTH * (4.0 / 3.0 - _POLE_MASS * cos**2 / _TOTAL_MASS)
     )
     acceleration = push - _POLE_MOMENT * turn * cos / _TOTAL_MASS
-    # Euler, the position by the old velocity, as Gymnasium has it.
+    # Explicit Euler, as in Gymnasium: the position moves by the old velocity.
     change = jnp.stack([velocity, acceleration, speed, turn])
     return state + _SECONDS * change, reward
 
 
 def cartpole() -> Environment:
-    """A pole that hangs from a cart and is to stand, by pushing the cart.
+    """Returns the problem of swinging up a pole that hangs from a cart, by pushing the cart.
 
         r = (1 + cos(angle)) / 2 - 0.1 (position / 2.4)^2 - 0.01 action^2
 
-    The state is position, velocity, angle from the top and its speed, in metres, radians and
-    seconds; the observation has cos and sin for the angle. The force is 10 N at action 1. 250
-    steps of 0.02 s, none of them ended by leaving the track, which only costs.
+    The state is position, velocity, angle from the top and its speed, in meters, radians and
+    seconds. The observation has cos and sin of the angle in place of the angle. The force is 10 N
+    at action 1. An episode has 250 steps of 0.02 s; leaving the track costs reward but does not
+    end it.
 
     Returns:
-      The environment. Gymnasium has the mechanics, with two forces and a pole that stands already;
-      it has no swing-up.
+      The environment. Gymnasium has the same mechanics, but only two forces and a pole that starts
+      upright; it has no swing-up.
 
-    Source:
-      Gymnasium, `gymnasium/envs/classic_control/cartpole.py`; Florian (2007), "Correct equations
-      for the dynamics of the cart-pole system", equations 23 and 24 without friction.
+    References:
+      Gymnasium, `gymnasium/envs/classic_control/cartpole.py`, https://gymnasium.farama.org
+      Florian (2007), "Correct equations for the dynamics of the cart-pole system", equations 23 and
+      24 without friction.
     """
     return Environment("cartpole", 4, 5, 1, 250, _reset, _observe, _step)

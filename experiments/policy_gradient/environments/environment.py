@@ -1,4 +1,4 @@
-"""What an environment is, and episodes in it."""
+"""The type of an environment, and episodes in it."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,20 +15,21 @@ Action = jax.Array
 class Environment(NamedTuple):
     """A control problem: pure functions of one state, differentiable in state and action.
 
-    Its steps are deterministic. No episode ends early: all are cut after `horizon` steps, which
-    ends the record and not the world, so that values are bootstrapped there.
+    Steps are deterministic. No episode ends early: all are truncated after `horizon` steps.
+    Truncation is not termination, so values are bootstrapped there.
 
     Attributes:
-      name: what flags call it.
+      name: its name in flags.
       state_size: the length of a state.
       observation_size: the length of an observation.
-      action_size: the length of an action, whose entries lie in [-1, 1].
+      action_size: the length of an action; its entries lie in [-1, 1].
       horizon: the number of steps of an episode.
       reset: key -> the first state, [state_size]; the key is consumed.
-      observe: state -> what a policy sees, [observation_size].
+      observe: state -> the observation of a policy, [observation_size].
       step: (state, action) -> (next state, reward), the reward a scalar.
-      gymnasium_id: the same problem in Gymnasium, None where it has none.
-      action_scale: what Gymnasium's action is at 1.
+      gymnasium_id: the name of the same problem in Gymnasium, None if there is none.
+      action_scale: the factor from actions in [-1, 1] to Gymnasium's actions.
+      optimal_return: the largest expected return, for random first states; None if unknown.
     """
 
     name: str
@@ -41,13 +42,15 @@ class Environment(NamedTuple):
     step: Callable[[State, Action], tuple[State, jax.Array]]
     gymnasium_id: str | None = None
     action_scale: float = 1.0
+    optimal_return: float | None = None
 
 
 def squashed(environment: Environment) -> Environment:
-    """The environment whose actions are any real numbers, which pass through tanh.
+    """Returns the environment with real-valued actions, which it maps to [-1, 1] by tanh.
 
-    A policy that is a normal here is a tanh-normal there. Gradients are the same; what is recorded
-    is the number before tanh, whose log-density is exact where tanh rounds to 1.
+    A normal policy in it is a tanh-normal policy in the original environment, with the same
+    gradients. Trajectories contain the action before tanh, whose log-density is exact even if tanh
+    rounds to 1.
 
     Args:
       environment: one with actions in [-1, 1].
@@ -66,15 +69,15 @@ def episode_returns(
     key: jax.Array,
     num_episodes: int,
 ) -> jax.Array:
-    """The undiscounted returns of a deterministic policy.
+    """Computes the undiscounted returns of a deterministic policy.
 
         sum_{t < horizon} r_t
 
     Args:
       environment: the problem.
       act: observation -> action.
-      key: draws the first states; consumed.
-      num_episodes: how many.
+      key: a typed key, which draws the first states; consumed.
+      num_episodes: the number of episodes.
 
     Returns:
       [num_episodes].

@@ -1,4 +1,4 @@
-"""A trained policy in Gymnasium itself; the only file of the experiments that imports it."""
+"""Trained policies in Gymnasium; no other file of the experiments imports it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ __all__ = ["evaluate", "is_installed"]
 
 
 def is_installed() -> bool:
-    """Whether Gymnasium can be imported."""
+    """Returns whether Gymnasium can be imported."""
     import importlib.util
 
     return importlib.util.find_spec("gymnasium") is not None
@@ -30,12 +30,15 @@ def evaluate(
     Args:
       environment: one with a `gymnasium_id`.
       act: (params, observations [N, O]) -> actions [N, A] in [-1, 1].
-      params: what it is given.
-      num_episodes: N; all run at once, the first with this seed and each other with the next.
-      seed: of the first states.
+      params: the first argument of `act`.
+      num_episodes: N; all run at once.
+      seed: the seed of the first episode's first state; the others have the following seeds.
 
     Returns:
       The undiscounted returns, float64 [N].
+
+    Raises:
+      RuntimeError: Gymnasium's episodes do not have the length of ours.
     """
     import gymnasium
 
@@ -54,7 +57,7 @@ def evaluate(
         if np.any(terminated) or np.any(truncated != last):
             raise RuntimeError(
                 f"{environment.gymnasium_id} ended an episode after {step + 1} steps, not "
-                f"{environment.horizon}: it is not the environment that was trained on"
+                f"{environment.horizon}: it differs from the environment used in training"
             )
     peers.close()
     return total

@@ -12,9 +12,9 @@ from experiments.policy_gradient.environments.environment import Environment
 __all__ = ["LinearPolicy", "expected_return", "lqr", "optimal_gains", "optimal_return",
            "policy_gradient"]  # fmt: skip
 
-# A mass on a line, pushed: position and velocity, 0.1 s a step.
+# A force moves a mass on a line: position and velocity, 0.1 s per step.
 _SECONDS = 0.1
-# The force at action 1: above what the best regulator asks from any first state.
+# The force at action 1: more than the optimal regulator uses from any first state.
 _FORCE = 6.0
 _A = np.array([[1.0, _SECONDS], [0.0, 1.0]])
 _B = _FORCE * np.array([[0.5 * _SECONDS**2], [_SECONDS]])
@@ -44,13 +44,13 @@ def _step(state: jax.Array, action: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def lqr() -> Environment:
-    """A mass on a line that is to rest at the origin.
+    """Returns the problem of bringing a mass on a line to rest at the origin.
 
         x' = A x + B u,   r = -(x^T Q x + u^T R u)
 
-    The state, which is the observation, is position and velocity; the first one is uniform on
-    [-1, 1]^2. 50 steps of 0.1 s. Actions are not cut off, so that the closed forms hold for linear
-    policies; the best one stays within [-1, 1].
+    State and observation are position and velocity; the first state is uniform on [-1, 1]^2. An
+    episode has 50 steps of 0.1 s. Actions are not clipped, so that the closed forms hold for linear
+    policies; the optimal policy stays within [-1, 1].
 
     Returns:
       The environment.
@@ -59,18 +59,20 @@ def lqr() -> Environment:
     def reset(key: jax.Array) -> jax.Array:
         return jax.random.uniform(key, (2,), minval=-1.0)
 
-    return Environment("lqr", 2, 2, 1, _HORIZON, reset, lambda state: state, _step)
+    return Environment(
+        "lqr", 2, 2, 1, _HORIZON, reset, lambda state: state, _step, optimal_return=optimal_return()
+    )
 
 
 def optimal_gains() -> tuple[np.ndarray, np.ndarray]:
-    """The best regulator, by the Riccati recursion back from the horizon.
+    """Computes the optimal regulator by the Riccati recursion, backward from the horizon.
 
         K_t = (R + B^T P_{t+1} B)^-1 B^T P_{t+1} A,   P_t = Q + A^T P_{t+1} (A - B K_t),   P_T = 0
 
     Returns:
-      K_0, ..., K_{T-1}, [T, 1, 2], and P_0, [2, 2]: the best return from x is -x^T P_0 x.
+      K_0, ..., K_{T-1}, [T, 1, 2], and P_0, [2, 2]: the optimal return from x is -x^T P_0 x.
 
-    Source:
+    References:
       Bertsekas (2017), "Dynamic programming and optimal control", volume 1, section 3.1.
     """
     p, gains = np.zeros((2, 2)), []
@@ -82,12 +84,12 @@ def optimal_gains() -> tuple[np.ndarray, np.ndarray]:
 
 
 def optimal_return() -> float:
-    """The largest expected return of any policy, -tr(P_0 Sigma_0)."""
+    """Returns the largest expected return of any policy, -tr(P_0 Sigma_0)."""
     return float(-np.trace(optimal_gains()[1] @ _FIRST))
 
 
 def expected_return(policy: LinearPolicy) -> float:
-    """The expected return of a linear policy.
+    """Computes the expected return of a linear policy.
 
         J = -sum_t tr((Q + K^T R K) Sigma_t) + tr(R S)
         Sigma_{t+1} = (A - B K) Sigma_t (A - B K)^T + B S B^T,   S = diag(exp(2 log_scale))
@@ -108,13 +110,13 @@ def expected_return(policy: LinearPolicy) -> float:
 
 
 def policy_gradient(policy: LinearPolicy) -> LinearPolicy:
-    """The gradient of the expected return.
+    """Computes the gradient of the expected return in closed form.
 
         dJ/dK = -2 sum_t ((R + B^T P_{t+1} B) K - B^T P_{t+1} A) Sigma_t
         dJ/dlog_scale_i = -2 exp(2 log_scale_i) sum_t (R + B^T P_{t+1} B)_ii
 
-    with P_t = Q + K^T R K + (A - B K)^T P_{t+1} (A - B K), P_T = 0, what the rest of the episode
-    costs, and Sigma_t the second moment of the state.
+    where P_t = Q + K^T R K + (A - B K)^T P_{t+1} (A - B K), P_T = 0, gives the cost of the rest of
+    the episode, and Sigma_t is the second moment of the state.
 
     Args:
       policy: K and log_scale.
@@ -122,9 +124,10 @@ def policy_gradient(policy: LinearPolicy) -> LinearPolicy:
     Returns:
       The gradient, float64.
 
-    Source:
+    References:
       Fazel et al. (2018), "Global convergence of policy gradient methods for the linear quadratic
-      regulator", lemma 1, here for a finite horizon and noise in the actions.
+      regulator", lemma 1, https://arxiv.org/abs/1801.05039; here for a finite horizon and noise in
+      the actions.
     """
     gain, spread = _float64(policy)
     closed = _A - _B @ gain

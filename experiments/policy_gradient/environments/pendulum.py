@@ -1,4 +1,4 @@
-"""The pendulum swing-up, step for step that of Gymnasium's Pendulum-v1."""
+"""The pendulum swing-up, with the same steps as Gymnasium's Pendulum-v1."""
 
 import jax
 import jax.numpy as jnp
@@ -35,19 +35,20 @@ def _step(state: jax.Array, action: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def pendulum() -> Environment:
-    """A pendulum that hangs anywhere and is to stand, with too little torque to lift it at once.
+    """Returns the problem of swinging up a pendulum with too little torque to lift it directly.
 
         angle'' = 3 g / (2 l) sin(angle) + 3 torque / (m l^2),   |torque| <= 2 N m
         r = -(angle^2 + 0.1 angle'^2 + 0.001 torque^2)
 
-    The state is the angle from the top in radians, not wrapped, and its speed; the observation is
-    (cos, sin, speed). 200 steps of 0.05 s.
+    The state is the angle from the top in radians, not wrapped, and its speed. It starts at any
+    angle. The observation is (cos, sin, speed). An episode has 200 steps of 0.05 s.
 
     Returns:
       The environment.
 
-    Source:
-      Gymnasium, `gymnasium/envs/classic_control/pendulum.py`, version 1 of the environment.
+    References:
+      Gymnasium, `gymnasium/envs/classic_control/pendulum.py`, version 1 of the environment,
+      https://gymnasium.farama.org
     """
     return Environment(
         "pendulum", 2, 3, 1, 200, _reset, _observe, _step, "Pendulum-v1", _MAX_TORQUE

@@ -98,7 +98,7 @@ def _between(rng: np.random.Generator, low: Any, high: Any, count: int) -> np.nd
 
 
 def large() -> Regime:
-    """V, where one concentration is large."""
+    """V, for one large concentration."""
     rng = np.random.default_rng(1)
     least = SEAM / OVERLAP
     b = least / np.maximum(_dense_at_ends(rng, POINTS), 1e-5)
@@ -124,7 +124,7 @@ def large() -> Regime:
 
 
 def small() -> Regime:
-    """C, where both are small."""
+    """C, for two small concentrations."""
     rng = np.random.default_rng(2)
     top = SEAM * OVERLAP
     a, b = (np.maximum(top * _dense_at_ends(rng, POINTS), LEAST) for _ in range(2))

@@ -261,7 +261,7 @@ class Distribution:
 
     @property
     def has_rsample(self) -> bool:
-        """Whether `transform` is differentiable.
+        """True if `transform` is differentiable.
 
         If it is False, `transform`, `inverse` and `rsample` raise, and gradients of expectations
         need an estimator.
@@ -284,7 +284,7 @@ class Distribution:
         Args:
           key: a typed key; consumed. The whole shape is drawn from it.
           shape: the sample shape.
-          source: how the draws depend on one another: `noise.iid`, `noise.antithetic`,
+          source: how the draws depend on each other: `noise.iid`, `noise.antithetic`,
             `noise.stratified`, `noise.sobol`.
 
         Returns:
@@ -323,7 +323,7 @@ class Distribution:
         return self._call(type(self)._transform, eps, self.noise_shape, "eps")
 
     def inverse(self, z: ArrayLike) -> jax.Array:
-        """Recovers the noise of a sample, where the transform is one-to-one.
+        """Recovers the noise of a sample, if the transform is one-to-one.
 
             inverse(transform(eps)) = eps
 
@@ -334,7 +334,8 @@ class Distribution:
           The noise, `shape + batch_shape + noise_shape`.
 
         Raises:
-          NotImplementedError: the transform is not one-to-one.
+          NotImplementedError: the class does not define `_inverse`, as when the transform is not
+            one-to-one.
           ValueError: `z` does not have that shape, or the distribution has no reparameterization.
         """
         self._require_rsample("inverse")
@@ -406,11 +407,11 @@ class Distribution:
         *,
         source: noise_lib.Source = noise_lib.iid,
     ) -> tuple[jax.Array, jax.Array]:
-        """Draws a sample with its log-density, which is often cheaper than asking for each.
+        """Draws a sample with its log-density, which is often cheaper than two calls.
 
             z = transform(eps),   log q(z)
 
-        The gradient of the second is the total one: through the sample and through the density.
+        The gradient of the log-density is the total one: through the sample and the parameters.
 
         Args:
           key: a typed key; consumed.
@@ -431,7 +432,7 @@ class Distribution:
     # Density and summaries.
 
     def log_prob(self, z: ArrayLike) -> jax.Array:
-        """The log-density at z, in nats; -inf outside the support.
+        """Computes the log-density at z, in nats; -inf outside the support.
 
         Args:
           z: values, `shape + batch_shape + event_shape`, or one event for the whole batch.
@@ -445,7 +446,7 @@ class Distribution:
         return self._call(type(self)._log_prob, z, self.event_shape, "z")
 
     def cdf(self, x: ArrayLike) -> jax.Array:
-        """The probability of values up to x.
+        """Computes the probability of values up to x.
 
         Args:
           x: values, `shape + batch_shape`.
@@ -459,7 +460,7 @@ class Distribution:
         return self._call(type(self)._cdf, x, self.event_shape, "x")
 
     def icdf(self, u: ArrayLike) -> jax.Array:
-        """The quantile function, the inverse of `cdf`.
+        """Computes the quantile function, the inverse of `cdf`.
 
         Args:
           u: probabilities in [0, 1], `shape + batch_shape`.
@@ -473,7 +474,7 @@ class Distribution:
         return self._call(type(self)._icdf, u, self.event_shape, "u")
 
     def entropy(self) -> jax.Array:
-        """The (differential) entropy in nats, of shape `batch_shape`."""
+        """Computes the (differential) entropy in nats, of shape `batch_shape`."""
         return self._summary(type(self)._entropy, ())
 
     @property
@@ -634,10 +635,10 @@ class Distribution:
     def _supported(
         self, z: jax.Array, inside: ArrayLike, density: Callable[[jax.Array], jax.Array]
     ) -> jax.Array:
-        """The log-density where z is in the support, -inf elsewhere, NaN at NaN.
+        """The log-density if z is in the support, otherwise -inf; NaN at NaN.
 
-        `inside` is a point of the support, or one for each parameter: it stands in for values
-        outside, so that neither their density nor its gradient is ever formed.
+        `inside` is a point of the support, or one per batch member. It replaces values outside, so
+        that neither their density nor its gradient is ever formed.
         """
         valid = self.support.check(z)
         value = density(jnp.where(valid | jnp.isnan(z), z, inside))

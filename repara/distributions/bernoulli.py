@@ -21,7 +21,7 @@ __all__ = ["Bernoulli"]
 
 
 class Bernoulli(Discrete):
-    """The distribution of a coin: 1 with probability p, otherwise 0.
+    """The Bernoulli distribution: 1 with probability p, otherwise 0.
 
         log q(1) = -log(1 + exp(-l)),   log q(0) = -log(1 + exp(l)),   l = log(p / (1 - p))
 
@@ -65,8 +65,8 @@ class Bernoulli(Discrete):
         else:
             # log sigmoid(l) for z = 1 and log sigmoid(-l) for z = 0: z l - log(1 + exp(l)) cancels.
             inside = -softplus((1 - 2 * z) * self.logits)
-        # The selection comes last: without it XLA's CPU backend (jax 0.10) hands exponentials and
-        # the sum over pixels to one kernel that is several times slower.
+        # The selection comes last: otherwise XLA's CPU backend (jax 0.10) puts the exponentials and
+        # the sum over pixels into one kernel that is several times slower.
         outside = jnp.where(jnp.isnan(z), jnp.nan, -jnp.inf)
         return jnp.where(constraints.boolean.check(z), inside, outside)
 
@@ -78,7 +78,8 @@ class Bernoulli(Discrete):
     def _entropy(self) -> jax.Array:
         if self.logits is None:
             return entropy_term(self.probs) + entropy_term(1 - self.probs)
-        # softplus(l) - l sigmoid(l), with the logit's own sign taken out so that nothing overflows.
+        # softplus(l) - l sigmoid(l), with the logit replaced by its size, so that nothing
+        # overflows.
         size = jnp.abs(self.logits)
         return softplus(-size) + size * sigmoid(-size)
 
@@ -95,5 +96,5 @@ class Bernoulli(Discrete):
         return jnp.where(jnp.isnan(p), p, (p > 0.5).astype(p.dtype))
 
     def enumerate_support(self) -> jax.Array:
-        """All values, [2] + [1] * len(batch_shape), to broadcast against the batch."""
+        """Returns all values, [2] + [1] * len(batch_shape), to broadcast."""
         return jnp.arange(2, dtype=self.dtype).reshape((2,) + (1,) * len(self.batch_shape))

@@ -1,4 +1,4 @@
-"""The beta distribution and the ratio of its two parts, from one normal noise."""
+"""The beta distribution and Fisher-Snedecor's F, from one normal noise."""
 
 from typing import ClassVar
 
@@ -37,7 +37,7 @@ class Beta(IncreasingInNormal):
 
     with a = concentration1, b = concentration0 and I the regularized incomplete beta function.
     Samples of small concentrations are often so near an end that they round to it;
-    `repara.special.logit_beta_from_normal` gives their logits.
+    `repara.special.logit_beta_from_normal` computes their logits.
 
     Args:
       concentration1: the power of x, from 1e-2 to 1e5, any shape that broadcasts. Samples in
@@ -47,8 +47,9 @@ class Beta(IncreasingInNormal):
     Raises:
       ValueError: a concrete concentration that is not positive, or shapes that do not broadcast.
 
-    Source:
-      Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients".
+    References:
+      Figurnov, Mohamed and Mnih (2018), "Implicit reparameterization gradients",
+      https://arxiv.org/abs/1805.08498
 
     Example:
       >>> round(float(Beta(1.0, 1.0).transform(0.5)), 4)  # Phi(1/2)
@@ -84,7 +85,7 @@ class Beta(IncreasingInNormal):
         a, b = self.concentration1, self.concentration0
 
         def inside(z: jax.Array) -> jax.Array:
-            # 0 log 0 = 0 where a concentration is 1.
+            # 0 log 0 = 0 if a concentration is 1.
             left = jnp.where((a == 1) & (z == 0), 0.0, (a - 1) * jnp.log(z))
             right = jnp.where((b == 1) & (z == 1), 0.0, (b - 1) * jnp.log1p(-z))
             return left + right - self._log_beta()
@@ -92,7 +93,7 @@ class Beta(IncreasingInNormal):
         return self._supported(z, 0.5, inside)
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
-        # From the logit: a value that rounds to 0 or 1 has the density of what it rounds from.
+        # From the logit: a value that rounds to 0 or 1 has the density of the unrounded value.
         a, b = self.concentration1, self.concentration0
         y = logit_beta_from_normal(eps, a, b)
         density = -(a - 1) * softplus(-y) - (b - 1) * softplus(y)
@@ -118,22 +119,22 @@ class Beta(IncreasingInNormal):
         return self.concentration1 / total * (self.concentration0 / total) / (total + 1)
 
     def _mode(self) -> jax.Array:
-        # Inside for a > 1 and b > 1; else at the end where the density is highest, or either end.
+        # Inside for a > 1 and b > 1; otherwise an end at which the density is highest.
         a, b = self.concentration1, self.concentration0
         inner = (a > 1) & (b > 1)
         x, y = jnp.where(inner, a, 2) - 1, jnp.where(inner, b, 2) - 1
         flat = jnp.where((a == 1) & (b == 1), 0.5, 0)
         outside = jnp.where(a > b, 1, flat).astype(a.dtype) * (a / a) * (b / b)
-        return jnp.where(inner, x / (x + y), outside)  # NaN where a parameter is
+        return jnp.where(inner, x / (x + y), outside)  # NaN if a parameter is NaN
 
 
 class FisherSnedecor(IncreasingInNormal):
-    """The Fisher-Snedecor (F) distribution: the ratio of two chi-squared variables over their df.
+    """The Fisher-Snedecor (F) distribution: a ratio of chi-squared variables, each over its df.
 
         z = df2 / df1  y / (1 - y),   y = I^-1(Phi(eps); df1 / 2, df2 / 2),   eps ~ N(0, 1)
 
-    with I the regularized incomplete beta function. Moments that do not exist are inf, the variance
-    NaN where the mean is inf.
+    with I the regularized incomplete beta function. Moments that do not exist are inf; the
+    variance is NaN if the mean is inf.
 
     Args:
       df1: degrees of freedom of the numerator, from 0.02 to 2e5; any shape that broadcasts.
@@ -182,7 +183,7 @@ class FisherSnedecor(IncreasingInNormal):
             return -a * softplus(-y) - b * softplus(y) - log_beta(a, b) - jnp.log(z)
 
         value = self._supported(jnp.where(at_zero, 1.0, z), 1.0, inside)
-        # The limits at 0: finite for two degrees of freedom alone.
+        # The limits at 0: finite only for two degrees of freedom.
         limit = jnp.where(self.df1 < 2, jnp.inf, jnp.where(self.df1 > 2, -jnp.inf, 0.0))
         return jnp.where(at_zero, limit + 0 * (self.df1 + self.df2), value)
 

@@ -107,8 +107,8 @@ class Categorical(_OverCategories):
 
     def _variance(self) -> jax.Array:
         probs = self._probs()
-        centred = _indices(probs) - self._mean()[..., None]
-        return jnp.sum(probs * centred**2, axis=-1)
+        centered = _indices(probs) - self._mean()[..., None]
+        return jnp.sum(probs * centered**2, axis=-1)
 
     def _mode(self) -> jax.Array:
         probs = self._probs()
@@ -116,7 +116,7 @@ class Categorical(_OverCategories):
         return best + 0 * jnp.sum(probs, axis=-1)
 
     def enumerate_support(self) -> jax.Array:
-        """All values, [K] + [1] * len(batch_shape), to broadcast against the batch."""
+        """Returns all values, [K] + [1] * len(batch_shape), to broadcast."""
         values = jnp.arange(self.num_categories, dtype=self.dtype)
         return values.reshape((-1,) + (1,) * len(self.batch_shape))
 
@@ -176,7 +176,7 @@ class OneHotCategorical(_OverCategories):
         return best + 0 * jnp.sum(probs, axis=-1, keepdims=True)
 
     def enumerate_support(self) -> jax.Array:
-        """All values, [K] + [1] * len(batch_shape) + [K], to broadcast against the batch."""
+        """Returns all values, [K] + [1] * len(batch_shape) + [K], to broadcast."""
         k = self.num_categories
         eye = jnp.eye(k, dtype=self.dtype)
         return eye.reshape((k,) + (1,) * len(self.batch_shape) + (k,))

@@ -15,13 +15,13 @@ __all__ = ["ContinuousBernoulli"]
 
 
 class ContinuousBernoulli(Distribution):
-    """The density on [0, 1] that is proportional to the Bernoulli's likelihood.
+    """The continuous Bernoulli distribution on [0, 1], proportional to p^x (1 - p)^(1 - x).
 
         q(x) = l exp(l x) / (exp(l) - 1),   l = log(p / (1 - p))
         z = log(1 + u (exp(l) - 1)) / l,    u ~ U(0, 1)
 
-    The singularity at p = 1/2 (l = 0) is removable, and is removed: value and every derivative are
-    right there.
+    The formulas have a removable singularity at p = 1/2 (l = 0); the value and every derivative are
+    exact there too.
 
     Args:
       probs: p, strictly between 0 and 1. Exactly one of `probs` and `logits` is given.
@@ -31,9 +31,9 @@ class ContinuousBernoulli(Distribution):
       TypeError: both or neither are given.
       ValueError: a concrete value out of range.
 
-    Source:
-      Loaiza-Ganem & Cunningham (2019), "The continuous Bernoulli: fixing a pervasive error in
-      variational autoencoders", equations 6 to 9.
+    References:
+      Loaiza-Ganem and Cunningham (2019), "The continuous Bernoulli: fixing a pervasive error in
+      variational autoencoders", equations 6 to 9, https://arxiv.org/abs/1907.06845
 
     Example:
       >>> q = ContinuousBernoulli(logits=0.0)

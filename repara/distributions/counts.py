@@ -32,7 +32,7 @@ def _logs(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
     if probs is None:
         return -softplus(-logits), -softplus(logits)
     sure = probs == 1
-    # log1p: 1 - p has few digits of a small p, which a large count multiplies.
+    # log1p: 1 - p keeps few digits of a small p, and a large count multiplies the error.
     return safe_log(probs), jnp.where(sure, -jnp.inf, jnp.log1p(-jnp.where(sure, 0, probs)))
 
 
@@ -43,12 +43,14 @@ def _chances(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
     return probs, 1 - probs
 
 
-def _steps(x: jax.Array, top: ArrayLike, below: Callable[[jax.Array], jax.Array]) -> jax.Array:
-    """The distribution function of counts: `below(k)` for the integer k up to x, 1 from `top`."""
+def _cdf_of_counts(
+    x: jax.Array, top: ArrayLike, cdf: Callable[[jax.Array], jax.Array]
+) -> jax.Array:
+    """The distribution function of counts: cdf(floor(x)), and 1 from `top` on."""
     k = jnp.floor(x)
     inside = (k >= 0) & (k < top)
-    value = below(jnp.where(inside, k, 0))
-    lost = jnp.isnan(x) | jnp.isnan(value)  # also where the parameters are, outside the support
+    value = cdf(jnp.where(inside, k, 0))
+    lost = jnp.isnan(x) | jnp.isnan(value)  # also for NaN parameters, outside the support
     value = jnp.where(inside, value, (k >= top).astype(x.dtype))
     return jnp.where(lost, jnp.nan, value)
 
@@ -61,7 +63,7 @@ class Binomial(Discrete):
     It is discrete: `has_rsample` is False.
 
     Args:
-      total_count: n, a nonnegative integer, any shape that broadcasts with the other.
+      total_count: n, a nonnegative integer, any shape that broadcasts with the probability.
       probs: p, in [0, 1]. Exactly one of `probs` and `logits` is given.
       logits: log(p / (1 - p)), any real number.
 
@@ -127,10 +129,10 @@ class Binomial(Discrete):
     def _cdf(self, x: jax.Array) -> jax.Array:
         n, q = self.total_count, _chances(self.probs, self.logits)[1]
 
-        def below(k: jax.Array) -> jax.Array:
+        def cdf(k: jax.Array) -> jax.Array:
             return jnp.exp(log_betainc(jnp.maximum(n - k, 1), k + 1, q))
 
-        return _steps(x, n, below)
+        return _cdf_of_counts(x, n, cdf)
 
     def _mode(self) -> jax.Array:
         n, p = self.total_count, self._probs()
@@ -145,7 +147,7 @@ class Binomial(Discrete):
     def _largest(self) -> int:
         if isinstance(self.total_count, jax.core.Tracer):
             raise NotImplementedError(
-                "Binomial: the size of the support is known only where total_count is concrete"
+                "Binomial: the size of the support is known only if total_count is concrete"
             )
         return int(np.asarray(self.total_count).max(initial=0))
 
@@ -159,7 +161,7 @@ class Binomial(Discrete):
         return -jnp.sum(jnp.exp(log_prob) * finite, axis=0)
 
     def enumerate_support(self) -> jax.Array:
-        """All values, [n + 1] + [1] * len(batch_shape), to broadcast against the batch.
+        """Returns all values, [n + 1] + [1] * len(batch_shape), to broadcast.
 
         If `total_count` varies over the batch, n is the largest; values above a member's own
         count have log-density -inf.
@@ -206,7 +208,7 @@ class Poisson(Discrete):
         return -log_factorial_excess_of_count(k) - deviance(k, self.rate, safe_log(self.rate))
 
     def _cdf(self, x: jax.Array) -> jax.Array:
-        return _steps(x, jnp.inf, lambda k: jnp.exp(log_gammaincc(k + 1, self.rate)))
+        return _cdf_of_counts(x, jnp.inf, lambda k: jnp.exp(log_gammaincc(k + 1, self.rate)))
 
     def _entropy(self) -> jax.Array:
         q = jax.tree.map(lambda x: x[None], self)
@@ -274,7 +276,7 @@ class Geometric(Discrete):
         return self._supported(z, 0.0, inside)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
-        return _steps(x, jnp.inf, lambda k: -jnp.expm1((k + 1) * self._log_failure()))
+        return _cdf_of_counts(x, jnp.inf, lambda k: -jnp.expm1((k + 1) * self._log_failure()))
 
     def _entropy(self) -> jax.Array:
         p = self._probs()
@@ -291,7 +293,7 @@ class Geometric(Discrete):
 
 
 class NegativeBinomial(Discrete):
-    """The number of successes before the given number of failures.
+    """The number of successes before n failures.
 
         q(k) = Gamma(n + k) / (k! Gamma(n)) p^k (1 - p)^n,   k = 0, 1, ...
 
@@ -347,7 +349,8 @@ class NegativeBinomial(Discrete):
         return self._supported(z, 0.0, self._log_prob_inside)
 
     def _log_prob_inside(self, k: jax.Array) -> jax.Array:
-        # Gamma(n + k) / (k! Gamma(n)) is n / (n + k) of what it is for n + k trials.
+        # Gamma(n + k) / (k! Gamma(n)) is n / (n + k) times the binomial coefficient of n + k
+        # trials.
         n, total = self.total_count, self.total_count + k
         (p, q), (log_p, log_q) = (f(self.probs, self.logits) for f in (_chances, _logs))
         log_total = jnp.log(total)
@@ -361,7 +364,9 @@ class NegativeBinomial(Discrete):
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         q = _chances(self.probs, self.logits)[1]
-        return _steps(x, jnp.inf, lambda k: jnp.exp(log_betainc(self.total_count, k + 1, q)))
+        return _cdf_of_counts(
+            x, jnp.inf, lambda k: jnp.exp(log_betainc(self.total_count, k + 1, q))
+        )
 
     def _entropy(self) -> jax.Array:
         q = jax.tree.map(lambda x: x[None], self)

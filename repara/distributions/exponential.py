@@ -1,7 +1,7 @@
-"""The exponential distribution and what is made of it: Weibull, Rayleigh, Gompertz.
+"""The exponential distribution and transforms of it: Weibull, Rayleigh, Gompertz.
 
-The noise u of all of them is the probability of values above z, so that the right tail, where u is
-small, keeps its digits in float32.
+The noise u of each is the probability of a value above z, so the right tail, at small u, keeps its
+relative precision in float32.
 """
 
 import math

@@ -25,7 +25,7 @@ class ExponentiallyModifiedGaussian(Distribution):
         q(x) = rate exp(k^2 / 2 - k t) Phi(t - k),   t = (x - loc) / scale, k = rate scale
         z = loc + scale eps_1 - log Phi(-eps_2) / rate,   eps ~ N(0, I)
 
-    Two normal noises make a sample: the transform is not one-to-one, and `inverse` raises.
+    A sample takes two normal noises: the transform is not one-to-one, and `inverse` raises.
 
     Args:
       loc: the mean of the normal variable, any shape that broadcasts with the others.
@@ -78,8 +78,8 @@ class ExponentiallyModifiedGaussian(Distribution):
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         t, k = self._standardized(x)
-        # Phi(t) less the excess: on the left phi(t) (m(-t) - m(k - t)), on the right, where the two
-        # are nearly the same, a sum of Phi(t) - Phi(t - k) and what the exponential leaves.
+        # Phi(t) minus the excess: on the left phi(t) (m(-t) - m(k - t)), on the right, where the
+        # two are nearly equal, the sum of Phi(t) - Phi(t - k) and the rest of the exponential.
         left, narrow = t < 1, k < 1
         density = jnp.exp(-0.5 * jnp.where(left, t, 1.0) ** 2 - HALF_LOG_2PI)
         tail = density * k * minus_mills_divided_difference(jnp.where(left, -t, 0.0), k)

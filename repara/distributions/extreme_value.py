@@ -1,4 +1,4 @@
-"""The distributions of extremes: Gumbel, Frechet, and the family that joins them."""
+"""Extreme value distributions: Gumbel, Frechet, and the generalized family."""
 
 import math
 from typing import ClassVar
@@ -109,7 +109,7 @@ class Frechet(Distribution):
             t = self._scaled_log(z)
             return jnp.log(self.concentration) - t - jnp.log(z - self.loc) - jnp.exp(-t)
 
-        above = jnp.where(z == self.loc, -jnp.inf, z)  # the density at the end itself is 0
+        above = jnp.where(z == self.loc, -jnp.inf, z)  # the density at the end is 0
         return self._supported(above, self.loc + self.scale, inside)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
@@ -174,8 +174,8 @@ class GeneralizedExtremeValue(Distribution):
         P(x) = exp(-(1 + c y)^(-1 / c)),   y = (x - loc) / scale,   1 + c y > 0
         z = loc + scale ((-log u)^-c - 1) / c,   u ~ U(0, 1)
 
-    With concentration c = 0 it is the Gumbel distribution. That singularity is removable, and is
-    removed: value and every derivative are right there.
+    With concentration c = 0 it is the Gumbel distribution. The formulas have a removable
+    singularity there; the value and every derivative are exact there too.
 
     Args:
       loc: the location, any shape that broadcasts with the others.
@@ -185,8 +185,9 @@ class GeneralizedExtremeValue(Distribution):
     Raises:
       ValueError: a concrete `scale` that is not positive, a NaN, or shapes that do not broadcast.
 
-    Source:
-      Coles (2001), "An introduction to statistical modeling of extreme values", section 3.1.
+    References:
+      Coles (2001), "An introduction to statistical modeling of extreme values", section 3.1,
+      https://doi.org/10.1007/978-1-4471-3675-0
 
     Example:
       >>> u = jnp.exp(-jnp.exp(-1.0))
@@ -252,8 +253,8 @@ class GeneralizedExtremeValue(Distribution):
     def _mean(self) -> jax.Array:
         finite = ~(self.concentration >= 1)
         c = jnp.where(finite, self.concentration, 0)
-        slope = _log_gamma_over(c)
-        mean = self.loc + self.scale * slope * expm1_over(c * slope)
+        ratio = _log_gamma_over(c)
+        mean = self.loc + self.scale * ratio * expm1_over(c * ratio)
         return jnp.where(finite, mean, jnp.inf)
 
     def _variance(self) -> jax.Array:
@@ -265,8 +266,8 @@ class GeneralizedExtremeValue(Distribution):
         return jnp.where(finite, variance, jnp.inf)
 
     def _mode(self) -> jax.Array:
-        # The density of w + c w, so to say: its slope -(1 + c) + exp(-w) is zero there. For
-        # c <= -1 it grows up to the end of the support.
+        # The log-density -(1 + c) w - exp(-w) has the derivative -(1 + c) + exp(-w), which is zero
+        # at the mode. For c <= -1 the density grows up to the end of the support.
         inside = self.concentration > -1
         c = jnp.where(inside | jnp.isnan(self.concentration), self.concentration, 0)
         mode = self._of_gumbel(-jnp.log1p(c))
@@ -277,7 +278,7 @@ class GeneralizedExtremeValue(Distribution):
 def generalized_support(
     loc: jax.Array, scale: jax.Array, concentration: jax.Array, lower: float | None
 ) -> Constraint:
-    """Values with 1 + concentration y > 0, y = (x - loc) / scale, and y >= lower where given."""
+    """Returns the constraint 1 + concentration y > 0 and y >= lower, with y = (x - loc) / scale."""
 
     def check(x: jax.Array) -> jax.Array:
         m, s, c = (constraints.like(v, x) for v in (loc, scale, concentration))

@@ -262,8 +262,9 @@ class Gamma(_GammaDistributed):
     Raises:
       ValueError: a concrete value that is not positive, or shapes that do not broadcast.
 
-    Source:
-      Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients", for the gradient.
+    References:
+      Figurnov, Mohamed and Mnih (2018), "Implicit reparameterization gradients", for the
+      gradient, https://arxiv.org/abs/1805.08498
 
     Example:
       >>> q = Gamma(1.0, 2.0)
@@ -286,7 +287,7 @@ class Gamma(_GammaDistributed):
 
 
 class ExpGamma(IncreasingInNormal):
-    """The logarithm of a gamma variable, for concentrations at which that underflows.
+    """The logarithm of a gamma variable, also for concentrations at which the variable underflows.
 
         z = log P^-1(concentration, Phi(eps)) - log rate,   eps ~ N(0, 1)
 
@@ -299,7 +300,7 @@ class ExpGamma(IncreasingInNormal):
 
     Example:
       >>> q = ExpGamma(1e-3, 1.0)
-      >>> bool(jnp.isfinite(q.transform(-3.0)))  # about -6600: exp of it is no float
+      >>> bool(jnp.isfinite(q.transform(-3.0)))  # about -6600, whose exponential underflows
       True
     """
 
@@ -345,7 +346,7 @@ class InverseGamma(IncreasingInNormal):
         q(x) = rate^a x^(-a - 1) exp(-rate / x) / Gamma(a),   a = concentration
         z = rate / P^-1(a, Phi(-eps)),   eps ~ N(0, 1)
 
-    Moments that do not exist are inf; the variance is NaN where the mean is inf.
+    Moments that do not exist are inf; the variance is NaN if the mean is inf.
 
     Args:
       concentration: the shape, positive.

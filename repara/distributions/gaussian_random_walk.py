@@ -19,11 +19,11 @@ class GaussianRandomWalk(Distribution):
         z_t = scale (eps_1 + ... + eps_t),   eps ~ N(0, I)
 
     Args:
-      scale: the standard deviation of a step, positive.
-      num_steps: how many steps, the length of one value.
+      scale: the standard deviation of one step, positive.
+      num_steps: the number of steps, which is the length of one value.
 
     Raises:
-      ValueError: a concrete `scale` that is not positive, or fewer steps than one.
+      ValueError: a concrete `scale` that is not positive, or fewer than one step.
 
     Example:
       >>> [float(v) for v in GaussianRandomWalk(2.0, 3).transform(jnp.ones(3))]

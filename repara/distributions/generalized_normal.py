@@ -1,4 +1,4 @@
-"""The generalized normal distribution: Laplace, normal and uniform as its cases."""
+"""The generalized normal distribution: with Laplace, normal and uniform as special cases."""
 
 import math
 from typing import ClassVar
@@ -28,7 +28,7 @@ class GeneralizedNormal(IncreasingInNormal):
     Args:
       loc: the median, any shape that broadcasts with the others.
       scale: positive.
-      power: at least 1/8; the samples are NaN below.
+      power: at least 1/8; samples are NaN below that.
 
     Raises:
       ValueError: a concrete `scale` or `power` that is not positive, or shapes that do not

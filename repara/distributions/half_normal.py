@@ -1,4 +1,4 @@
-"""The absolute value of a normal variable: half-normal and folded normal."""
+"""Absolute values of normal variables: half-normal and folded normal."""
 
 import math
 from typing import ClassVar
@@ -17,12 +17,12 @@ __all__ = ["FoldedNormal", "HalfNormal"]
 
 
 class HalfNormal(Distribution):
-    """The absolute value of a normal variable centred at 0.
+    """The absolute value of a normal variable centered at 0.
 
         q(x) = sqrt(2 / pi) / scale exp(-x^2 / (2 scale^2)),   x >= 0
         z = -scale Phi^-1(u / 2),   u ~ U(0, 1)
 
-    The noise u is the probability of values above z, so that the tail keeps its digits.
+    The noise u is the probability of values above z, so the tail keeps its relative precision.
 
     Args:
       scale: the standard deviation of the normal variable, positive.

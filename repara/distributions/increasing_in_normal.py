@@ -12,7 +12,7 @@ from repara.special import ndtri
 from repara.special.constants import SLOW_PATH_NOISE_FLOAT32, SLOW_PATH_NOISE_FLOAT64
 from repara.special.elementwise import select_by_dtype
 
-__all__ = ["IncreasingInNormal", "for_any_noise"]
+__all__ = ["IncreasingInNormal"]
 
 # What the slow function gets for elements that do not need it.
 _ANY_FAR_NOISE = 6.0

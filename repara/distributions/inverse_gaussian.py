@@ -27,18 +27,19 @@ class InverseGaussian(IncreasingInNormal):
         q(x) = sqrt(l / (2 pi x^3)) exp(-l (x - m)^2 / (2 m^2 x)),   m = loc, l = concentration
         z = m F^-1(Phi(eps); l / m),   eps ~ N(0, 1)
 
-    with F the distribution function for mean 1. One noise a sample and no choice between two roots:
-    the gradient is the exact one.
+    with F the distribution function for mean 1. A sample takes one noise and no choice between
+    two roots; the gradient is exact.
 
     Args:
       loc: the mean, positive; any shape that broadcasts with `concentration`.
-      concentration: positive, from 1e-6 of the mean; the variance is loc^3 / concentration.
+      concentration: positive, at least 1e-6 times the mean; the variance is loc^3 / concentration.
 
     Raises:
       ValueError: a concrete value that is not positive, or shapes that do not broadcast.
 
-    Source:
-      Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients".
+    References:
+      Figurnov, Mohamed and Mnih (2018), "Implicit reparameterization gradients",
+      https://arxiv.org/abs/1805.08498
 
     Example:
       >>> round(float(InverseGaussian(2.0, 4.0).variance), 4)
@@ -96,7 +97,7 @@ class InverseGaussian(IncreasingInNormal):
 
 
 class NormalInverseGaussian(Distribution):
-    """The normal-inverse Gaussian distribution: a normal variable of random variance.
+    """The normal-inverse Gaussian distribution: a normal variable with random variance.
 
         q(x) = a s K1(a r) / (pi r) exp(s g + b (x - loc)),   r^2 = s^2 + (x - loc)^2
         z = loc + b v + sqrt(v) eps_2,   v = InverseGaussian(s / g, s^2)(eps_1)
@@ -113,9 +114,9 @@ class NormalInverseGaussian(Distribution):
     Raises:
       ValueError: a concrete parameter out of range, or shapes that do not broadcast.
 
-    Source:
+    References:
       Barndorff-Nielsen (1997), "Normal inverse Gaussian distributions and stochastic volatility
-      modelling".
+      modelling", https://doi.org/10.1111/1467-9469.00045
 
     Example:
       >>> q = NormalInverseGaussian(1.0, 2.0, 5.0, 3.0)
@@ -161,8 +162,8 @@ class NormalInverseGaussian(Distribution):
     def _log_prob(self, z: jax.Array) -> jax.Array:
         d, rest = z - self.loc, self._rest()
         r = jnp.hypot(self.scale, d)
-        # s g + b d - a r is a scalar product less the product of the lengths: by the square of the
-        # cross product where it is small.
+        # s g + b d - a r is a scalar product minus the product of the lengths. If the difference is
+        # small, it comes from the square of the cross product.
         inner, lengths = self.scale * rest + self.skewness * d, self.tailweight * r
         cross = rest * d - self.skewness * self.scale
         near = inner > 0

@@ -17,7 +17,7 @@ __all__ = ["Kumaraswamy"]
 
 
 class Kumaraswamy(Distribution):
-    """The Kumaraswamy distribution, a relative of the beta with a closed quantile function.
+    """The Kumaraswamy distribution: similar to the beta, with a closed-form quantile function.
 
         P(x) = 1 - (1 - x^a)^b,   0 <= x <= 1
         z = (1 - u^(1 / b))^(1 / a),   u ~ U(0, 1)
@@ -29,9 +29,11 @@ class Kumaraswamy(Distribution):
     Raises:
       ValueError: a concrete parameter that is not positive, or shapes that do not broadcast.
 
-    Source:
+    References:
       Kumaraswamy (1980), "A generalized probability density function for double-bounded random
-      processes"; Nalisnick & Smyth (2017), "Stick-breaking variational autoencoders".
+      processes", https://doi.org/10.1016/0022-1694(80)90036-0
+      Nalisnick and Smyth (2017), "Stick-breaking variational autoencoders",
+      https://arxiv.org/abs/1605.06197
 
     Example:
       >>> float(Kumaraswamy(1.0, 1.0).transform(0.25))
@@ -79,7 +81,7 @@ class Kumaraswamy(Distribution):
         return jnp.log(a) + jnp.log(b) + (a - 1) * log_z + (b - 1) * log_rest
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
-        # Both logarithms from the noise: finite where z rounds to 0 or 1.
+        # Both logarithms come from the noise: they are finite even if z rounds to 0 or 1.
         e = -jnp.log(eps)
         log_z = self._log_of_exponential(e)
         return jnp.exp(log_z), self._log_prob_of_logs(log_z, -e / self.concentration0)
@@ -109,11 +111,11 @@ class Kumaraswamy(Distribution):
         return self._moment(2) - self._moment(1) ** 2
 
     def _mode(self) -> jax.Array:
-        # Inside for a > 1 and b > 1; else at the end where the density is highest, or either end.
+        # Inside for a > 1 and b > 1; otherwise an end at which the density is highest.
         a, b = self.concentration1, self.concentration0
         inner = (a > 1) & (b > 1)
         x, y = jnp.where(inner, a, 2), jnp.where(inner, b, 2)
         inside = ((x - 1) / (x * y - 1)) ** (1 / x)
         outside = jnp.where(b < 1, 1, jnp.where(a < 1, 0, jnp.where(b > 1, 0, 1)))
         mode = jnp.where(inner, inside, outside.astype(a.dtype))
-        return mode * (a / a) * (b / b)  # NaN where a parameter is
+        return mode * (a / a) * (b / b)  # NaN if a parameter is NaN

@@ -66,7 +66,7 @@ class Levy(Distribution):
             square = self.scale / (z - self.loc)
             return 1.5 * jnp.log(square) - jnp.log(self.scale) - HALF_LOG_2PI - 0.5 * square
 
-        above = jnp.where(z == self.loc, -jnp.inf, z)  # the density at the end itself is 0
+        above = jnp.where(z == self.loc, -jnp.inf, z)  # the density at the end is 0
         return self._supported(above, self.loc + self.scale, inside)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
@@ -103,8 +103,9 @@ class Moyal(LocationScale):
     Raises:
       ValueError: a concrete `scale` that is not positive, or shapes that do not broadcast.
 
-    Source:
-      Moyal (1955), "Theory of ionization fluctuations".
+    References:
+      Moyal (1955), "Theory of ionization fluctuations",
+      https://doi.org/10.1080/14786440308521076
 
     Example:
       >>> round(float(Moyal(1.0, 2.0).transform(0.3173105)), 4)

@@ -18,26 +18,26 @@ __all__ = ["LKJCholesky"]
 
 
 class LKJCholesky(Distribution):
-    """The Cholesky factor L of a correlation matrix with the LKJ distribution.
+    """The LKJ distribution of the Cholesky factor L of a correlation matrix.
 
         q(L L^T) proportional to det(L L^T)^(concentration - 1)
         L_ij = p_ij prod_{k<j} sqrt(1 - p_ik^2),   (1 + p_ij) / 2 = I^-1(Phi(eps_ij); a_j, a_j)
 
     with partial correlations p_ij for j < i, p_ii = 1, I the regularized incomplete beta function
-    and a_j = concentration + (dim - 2 - j) / 2, j from 0. One normal for each pair, row by row: the
-    transform is smooth and one-to-one.
+    and a_j = concentration + (dim - 2 - j) / 2, j from 0. There is one normal noise per pair, row
+    by row; the transform is smooth and one-to-one.
 
     Args:
       dim: the number of variables, at least 2.
-      concentration: 1 for the uniform distribution of correlation matrices, more for ones nearer to
-        the identity; positive, from 1e-2 to 1e5.
+      concentration: 1 gives the uniform distribution of correlation matrices, larger values give
+        matrices nearer to the identity; positive, from 1e-2 to 1e5.
 
     Raises:
       ValueError: a concrete concentration that is not positive, or a `dim` below 2.
 
-    Source:
-      Lewandowski, Kurowicka & Joe (2009), "Generating random correlation matrices based on vines
-      and extended onion method".
+    References:
+      Lewandowski, Kurowicka and Joe (2009), "Generating random correlation matrices based on vines
+      and extended onion method", https://doi.org/10.1016/j.jmva.2009.04.008
 
     Example:
       >>> correlation = LKJCholesky(2, 1.0).transform(jnp.array([0.0]))
@@ -92,7 +92,7 @@ class LKJCholesky(Distribution):
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         rows, columns = np.tril_indices(self.dim, -1)
-        # What is left of row i from column j on, summed from its end: nothing is subtracted.
+        # The norm of row i from column j on, summed from the end: nothing is subtracted.
         left = jnp.sqrt(jnp.cumsum((z * z)[..., ::-1], axis=-1)[..., ::-1])
         # sinh(logit / 2) = p / sqrt(1 - p^2)
         logit = 2 * jnp.arcsinh(z[..., rows, columns] / left[..., rows, columns + 1])
@@ -120,7 +120,7 @@ class LKJCholesky(Distribution):
         diagonal = jnp.diagonal(z, axis1=-2, axis2=-1)[..., 1:]
         nan = jnp.any(jnp.isnan(z), axis=(-2, -1))
         safe = jnp.where((valid | nan)[..., None], diagonal, 1.0)
-        # 0 log 0 = 0 where the density is flat.
+        # 0 log 0 = 0 if the density is flat.
         flat = (self._powers() == 2) & (safe == 0)
         value = self._log_prob_of_diagonal(jnp.log(jnp.where(flat, 1.0, safe)))
         value = jnp.where(nan, jnp.nan, value)

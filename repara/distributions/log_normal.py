@@ -1,4 +1,4 @@
-"""The normal distribution through the exponential and the sigmoid: log-normal, logit-normal."""
+"""The exponential and the sigmoid of a normal variable: log-normal and logit-normal."""
 
 from typing import ClassVar
 
@@ -84,8 +84,8 @@ class LogitNormal(IncreasingInNormal):
 
         z = sigmoid(loc + scale eps),   eps ~ N(0, 1)
 
-    Its moments have no closed form. Far out samples round to 0 or 1, where the density has no
-    value; `rsample_and_log_prob` works from the noise and stays finite.
+    Its moments have no closed form. Extreme samples round to 0 or 1, where the density is not
+    defined; `rsample_and_log_prob` works from the noise and stays finite.
 
     Args:
       loc: the mean of the logit, any shape that broadcasts with `scale`.

@@ -1,4 +1,4 @@
-"""The logistic distribution, its exponential, and its image on the unit interval."""
+"""The logistic distribution, its exponential, and its sigmoid."""
 
 import math
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ class Logistic(LocationScale):
         z = loc + scale log(u / (1 - u)),   u ~ U(0, 1)
 
     Args:
-      loc: mean and median, any shape that broadcasts with `scale`.
+      loc: the mean and median, any shape that broadcasts with `scale`.
       scale: positive; the standard deviation is pi / sqrt(3) times it.
 
     Raises:
@@ -123,11 +123,11 @@ class LogLogistic(Distribution):
 
 
 class RelaxedBernoulli(Distribution):
-    """The relaxed Bernoulli: a logistic variable squashed into (0, 1).
+    """The relaxed Bernoulli: the sigmoid of a scaled logistic variable.
 
         z = sigmoid((l + log(u / (1 - u))) / temperature),   u ~ U(0, 1),   l = log(p / (1 - p))
 
-    At low temperatures samples round to exactly 0 or 1, where the density has no value;
+    At low temperatures samples round to exactly 0 or 1, where the density is not defined;
     `rsample_and_log_prob` works from the noise and stays finite.
 
     Args:
@@ -139,9 +139,11 @@ class RelaxedBernoulli(Distribution):
       TypeError: both or neither of `probs` and `logits` are given.
       ValueError: a concrete value out of range, or shapes that do not broadcast.
 
-    Source:
-      Maddison et al. (2017), "The concrete distribution", section 3.2 and appendix B; Jang et al.
-      (2017), "Categorical reparameterization with Gumbel-softmax".
+    References:
+      Maddison, Mnih and Teh (2017), "The concrete distribution", section 3.2 and appendix B,
+      https://arxiv.org/abs/1611.00712
+      Jang, Gu and Poole (2017), "Categorical reparameterization with Gumbel-softmax",
+      https://arxiv.org/abs/1611.01144
 
     Example:
       >>> float(RelaxedBernoulli(0.5, logits=0.0).transform(0.5))

@@ -1,4 +1,4 @@
-"""The multivariate normal whose covariance is of low rank plus a diagonal."""
+"""The multivariate normal distribution with a low-rank plus diagonal covariance."""
 
 import math
 from typing import ClassVar
@@ -21,8 +21,8 @@ class LowRankMultivariateNormal(Distribution):
 
         z = loc + W eps[:r] + sqrt(D) eps[r:],   covariance = W W^T + diag(D),   eps ~ N(0, I)
 
-    The cost is linear in the dimension d. More noises than coordinates, so the transform is not
-    one-to-one.
+    The cost is linear in the dimension d. There are more noises than coordinates, so the transform
+    is not one-to-one.
 
     Args:
       loc: the mean, `[..., d]`.
@@ -32,9 +32,10 @@ class LowRankMultivariateNormal(Distribution):
     Raises:
       ValueError: a concrete `cov_diag` that is not positive, or shapes that do not fit.
 
-    Source:
-      Ong, Nott & Smith (2018), "Gaussian variational approximation with a factor covariance
-      structure"; Woodbury (1950), "Inverting modified matrices", for the density.
+    References:
+      Ong, Nott and Smith (2018), "Gaussian variational approximation with a factor covariance
+      structure", https://arxiv.org/abs/1701.03208
+      Woodbury (1950), "Inverting modified matrices", for the density.
 
     Example:
       >>> q = LowRankMultivariateNormal(jnp.zeros(2), jnp.ones((2, 1)), jnp.array([1.0, 3.0]))

@@ -1,4 +1,4 @@
-"""What the families of vectors and matrices share: shapes, triangular solves, Bartlett's factor."""
+"""Helpers of the families of vectors and matrices: shapes, gamma functions, Bartlett's factor."""
 
 import math
 
@@ -41,9 +41,9 @@ def check_lengths(q: Distribution, **letters: str) -> None:
 
 
 def with_cholesky_factor(name: str, **given: object) -> dict[str, object]:
-    """The arguments with `scale_tril` among them, from one of it and a symmetric matrix.
+    """Returns the arguments with a Cholesky factor in place of a symmetric matrix.
 
-    The last two of `given` are the alternatives, the root first.
+    The last two of `given` are alternatives, the factor first; exactly one of them is not None.
     """
     *_, root, matrix = given
     if (given[root] is None) == (given[matrix] is None):
@@ -71,32 +71,32 @@ def _halves(df: jax.Array, p: int) -> jax.Array:
 
 
 def log_multigamma(df: jax.Array, p: int) -> jax.Array:
-    """The logarithm of the multivariate gamma function at df / 2 (DLMF 35.3.4)."""
+    """Returns the logarithm of the multivariate gamma function at df / 2 (DLMF 35.3.4)."""
     constant = 0.25 * p * (p - 1) * math.log(math.pi)
     return constant + jnp.sum(gammaln(_halves(df, p)), axis=-1)
 
 
 def multidigamma(df: jax.Array, p: int) -> jax.Array:
-    """The derivative of `log_multigamma` in df / 2."""
+    """Returns the derivative of `log_multigamma` in df / 2."""
     return jnp.sum(digamma(_halves(df, p)), axis=-1)
 
 
 def digamma_minus_log(x: jax.Array) -> jax.Array:
-    """digamma(x) - log x, about -1 / (2 x) for large x: digamma(1 + x) - log x is a derivative."""
+    """Returns digamma(x) - log x, which is about -1 / (2 x) for large x."""
     return jax.jvp(log_factorial_excess, (x,), (jnp.ones_like(x),))[1] - 1 / x
 
 
 def log_gamma_ratio(x: jax.Array, h: float | jax.Array) -> jax.Array:
-    """log Gamma(x + h) - log Gamma(x), by Stirling's formula: no logarithms of Gamma cancel."""
+    """Returns log Gamma(x + h) - log Gamma(x) by Stirling's formula, without cancellation."""
     excess = log_factorial_excess(x + h) - log_factorial_excess(x)
     return excess + (x + h - 1) * jnp.log1p(h / x) + h * (jnp.log(x) - 1)
 
 
 def bartlett_from_normal(df: jax.Array, eps: jax.Array, p: int) -> tuple[jax.Array, jax.Array]:
-    """The lower triangular A with A A^T ~ Wishart(df, I), and the logarithms of its diagonal.
+    """Returns the lower triangular A with A A^T ~ Wishart(df, I), and the logs of its diagonal.
 
-    A_ii^2 ~ chi-squared(df - i), the others are standard normal (Bartlett 1933). The first p
-    noises are those of the diagonal, the others go row by row.
+    A_ii^2 ~ chi-squared(df - i), the other entries are standard normal (Bartlett 1933). The first p
+    noises belong to the diagonal, the others to the other entries, row by row.
     """
     log_diagonal = 0.5 * (math.log(2) + log_gamma_from_normal(eps[..., :p], _halves(df, p)))
     rows, columns = np.tril_indices(p, -1)
@@ -108,7 +108,7 @@ def bartlett_from_normal(df: jax.Array, eps: jax.Array, p: int) -> tuple[jax.Arr
 
 
 def normal_from_bartlett(df: jax.Array, a: jax.Array) -> jax.Array:
-    """The noise of `bartlett_from_normal`."""
+    """Returns the noise from which `bartlett_from_normal` makes `a`."""
     p = a.shape[-1]
     rows, columns = np.tril_indices(p, -1)
     log_half_square = 2 * jnp.log(jnp.diagonal(a, axis1=-2, axis2=-1)) - math.log(2)

@@ -28,8 +28,9 @@ class MatrixNormal(Distribution):
     Raises:
       ValueError: a concrete matrix that is not what it must be, or shapes that do not fit.
 
-    Source:
-      Gupta & Nagar (1999), "Matrix variate distributions", chapter 2.
+    References:
+      Gupta and Nagar (1999), "Matrix variate distributions", chapter 2,
+      https://doi.org/10.1201/9780203749289
 
     Example:
       >>> q = MatrixNormal(jnp.zeros((1, 2)), 2.0 * jnp.eye(1), jnp.array([[1.0, 0.0], [1.0, 1.0]]))

@@ -1,4 +1,4 @@
-"""The multivariate normal: the trick with a square root of the covariance."""
+"""The multivariate normal distribution, by a square root of the covariance."""
 
 import math
 from typing import Any, ClassVar
@@ -27,8 +27,8 @@ class MultivariateNormal(Distribution):
         z = loc + L eps,   L L^T = covariance,   eps ~ N(0, I)
 
     L is lower triangular with a positive diagonal, or diagonal. Exactly one of the four keyword
-    arguments says which; the leaves of the pytree are `loc` and either `scale_tril` or
-    `scale_diag`, whatever the distribution was made from.
+    arguments is given; the leaves of the pytree are `loc` and either `scale_tril` or
+    `scale_diag`, whichever argument was given.
 
     Args:
       loc: the mean, `[..., d]`.
@@ -42,9 +42,11 @@ class MultivariateNormal(Distribution):
       TypeError: not exactly one of the four is given.
       ValueError: a concrete matrix that is not what it must be, or shapes that do not fit.
 
-    Source:
-      Kingma & Welling (2013), "Auto-encoding variational Bayes", section 2.4; Rezende et al.
-      (2014), "Stochastic backpropagation", section 4.
+    References:
+      Kingma and Welling (2013), "Auto-encoding variational Bayes", section 2.4,
+      https://arxiv.org/abs/1312.6114
+      Rezende, Mohamed and Wierstra (2014), "Stochastic backpropagation and approximate inference
+      in deep generative models", section 4, https://arxiv.org/abs/1401.4082
 
     Example:
       >>> covariance = jnp.array([[4.0, 2.0], [2.0, 2.0]])

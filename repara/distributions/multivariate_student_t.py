@@ -22,9 +22,9 @@ class MultivariateStudentT(Distribution):
         q(z) proportional to (1 + |L^-1 (z - loc)|^2 / df)^(-(df + d) / 2)
         z = loc + L n / sqrt(g / (df / 2)),   n = eps[1:],   g = P^-1(df / 2, Phi(eps[0]))
 
-    with P(a, .) the distribution function of a standard gamma variable. One noise more than
-    coordinates, so the transform is not one-to-one. The mean exists for df > 1, the variance for
-    df > 2; they are NaN and inf elsewhere, the variance NaN for df <= 1.
+    with P(a, .) the distribution function of a standard gamma variable. There is one noise more
+    than coordinates, so the transform is not one-to-one. The mean is NaN for df <= 1. The variance
+    is inf for 1 < df <= 2 and NaN for df <= 1.
 
     Args:
       df: the degrees of freedom, positive.
@@ -35,8 +35,9 @@ class MultivariateStudentT(Distribution):
       ValueError: a concrete `df` that is not positive, a matrix that is not what it must be, or
         shapes that do not fit.
 
-    Source:
-      Kotz & Nadarajah (2004), "Multivariate t distributions and their applications", section 1.1.
+    References:
+      Kotz and Nadarajah (2004), "Multivariate t distributions and their applications",
+      section 1.1, https://doi.org/10.1017/CBO9780511550683
 
     Example:
       >>> q = MultivariateStudentT(4.0, jnp.zeros(2), jnp.eye(2))

@@ -1,4 +1,4 @@
-"""The normal distribution: the trick as it was first written."""
+"""The normal distribution, the first example of the reparameterization trick."""
 
 from typing import ClassVar
 
@@ -26,8 +26,9 @@ class Normal(Distribution):
     Raises:
       ValueError: a concrete `scale` that is not positive, a NaN, or shapes that do not broadcast.
 
-    Source:
-      Kingma & Welling (2013), "Auto-encoding variational Bayes", section 2.4.
+    References:
+      Kingma and Welling (2013), "Auto-encoding variational Bayes", section 2.4,
+      https://arxiv.org/abs/1312.6114
 
     Example:
       >>> q = Normal(1.0, 2.0)

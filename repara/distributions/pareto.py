@@ -93,8 +93,8 @@ class GeneralizedPareto(Distribution):
         P(x) = 1 - (1 + c y)^(-1 / c),   y = (x - loc) / scale >= 0,   1 + c y > 0
         z = loc + scale (u^-c - 1) / c,   u ~ U(0, 1)
 
-    With concentration c = 0 it is the exponential distribution. That singularity is removable, and
-    is removed: value and every derivative are right there.
+    With concentration c = 0 it is the exponential distribution. The formulas have a removable
+    singularity there; the value and every derivative are exact there too.
 
     Args:
       loc: the threshold, any shape that broadcasts with the others.
@@ -104,13 +104,14 @@ class GeneralizedPareto(Distribution):
     Raises:
       ValueError: a concrete `scale` that is not positive, a NaN, or shapes that do not broadcast.
 
-    Source:
-      Coles (2001), "An introduction to statistical modeling of extreme values", section 4.2.
+    References:
+      Coles (2001), "An introduction to statistical modeling of extreme values", section 4.2,
+      https://doi.org/10.1007/978-1-4471-3675-0
 
     Example:
       >>> q = GeneralizedPareto(0.0, 1.0, 0.0)
-      >>> slope = jax.grad(lambda q: q.transform(jnp.exp(-1.0)))(q)
-      >>> round(float(slope.concentration), 6)
+      >>> gradient = jax.grad(lambda q: q.transform(jnp.exp(-1.0)))(q)
+      >>> round(float(gradient.concentration), 6)
       0.5
     """
 

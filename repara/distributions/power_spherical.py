@@ -24,19 +24,21 @@ class PowerSpherical(Distribution):
         z = cos y mu + sin y v,   (1 + cos y) / 2 = I^-1(Phi(eps_1); concentration + b, b)
 
     with b = (d - 1) / 2, I the regularized incomplete beta function and v a uniform direction
-    orthogonal to mu, made of the other noises as in `VonMisesFisher`. The transform is not
+    orthogonal to mu, made from the other noises as in `VonMisesFisher`. The transform is not
     one-to-one, as the lengths of those noises do not matter.
 
     Args:
-      mean_direction: mu, `[..., d]` with d at least 2; of any length but 0, which does not matter.
-      concentration: 0, the uniform distribution, or positive, to 1e5.
+      mean_direction: mu, `[..., d]` with d at least 2; of any length except 0; only the direction
+        matters.
+      concentration: nonnegative, at most 1e5; 0 gives the uniform distribution.
 
     Raises:
       ValueError: a zero direction, a concentration that is negative, or shapes that do not
         broadcast.
 
-    Source:
-      De Cao & Aziz (2020), "The power spherical distribution".
+    References:
+      De Cao and Aziz (2020), "The power spherical distribution",
+      https://arxiv.org/abs/2006.04437
 
     Example:
       >>> q = PowerSpherical(jnp.array([0.0, 2.0, 0.0]), 3.0)
@@ -91,7 +93,7 @@ class PowerSpherical(Distribution):
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         k = self.concentration
-        # (1 + mu . x) / 2 = |mu + x|^2 / 4, which keeps its digits where it is small.
+        # (1 + mu . x) / 2 = |mu + x|^2 / 4, which keeps its relative precision if it is small.
         up = 0.25 * jnp.sum((self._unit() + z) ** 2, axis=-1)
         opposite = (up == 0) & ~(k > 0)
         power = k * jnp.log(jnp.where(opposite, 1.0, up))
@@ -118,7 +120,8 @@ class PowerSpherical(Distribution):
         return self._resultant()[..., None] * self._unit()
 
     def _variance(self) -> jax.Array:
-        # E (mu . z)^2 from the beta variable (1 + mu . z) / 2, the rest shared by the others.
+        # E (mu . z)^2 from the beta variable (1 + mu . z) / 2, the rest is shared by the other
+        # coordinates.
         k, b, mu = self.concentration, self._half(), self._unit()
         total = k + 2 * b
         along = 4 * (k + b) / total * (b / total) / (total + 1)

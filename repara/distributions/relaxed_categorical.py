@@ -16,7 +16,7 @@ __all__ = ["ExpRelaxedOneHotCategorical", "RelaxedOneHotCategorical"]
 
 
 class _Relaxed(Distribution, abstract=True):
-    """What the two share: Gumbel noise, logits, a temperature."""
+    """The base of both: Gumbel noise, logits, a temperature."""
 
     temperature: jax.Array
     probs: Any  # an array or None
@@ -50,9 +50,9 @@ class _Relaxed(Distribution, abstract=True):
         """Maddison et al., equation 24: the density of the logarithms y, which sum to one."""
         k = y.shape[-1]
         logits = jnp.log(self.probs) if self.logits is None else self.logits
-        score = jax.nn.log_softmax(logits - self.temperature[..., None] * y, axis=-1)
+        log_shares = jax.nn.log_softmax(logits - self.temperature[..., None] * y, axis=-1)
         factorial = gammaln(jnp.asarray(k, y.dtype))
-        return factorial + (k - 1) * jnp.log(self.temperature) + jnp.sum(score, axis=-1)
+        return factorial + (k - 1) * jnp.log(self.temperature) + jnp.sum(log_shares, axis=-1)
 
 
 class RelaxedOneHotCategorical(_Relaxed):
@@ -60,9 +60,9 @@ class RelaxedOneHotCategorical(_Relaxed):
 
         z = softmax((l + g) / temperature),   g_k = -log(-log u_k),   u_k ~ U(0, 1)
 
-    At low temperatures coordinates underflow to 0, where the density has no value;
-    `rsample_and_log_prob` works from the noise, and `ExpRelaxedOneHotCategorical` has the
-    logarithms themselves. The transform is not one-to-one, so there is no `inverse`.
+    At low temperatures coordinates underflow to 0, where the density is not defined;
+    `rsample_and_log_prob` works from the noise, and `ExpRelaxedOneHotCategorical` is the
+    distribution of the logarithms. The transform is not one-to-one, so there is no `inverse`.
 
     Args:
       temperature: positive; at 0 the distribution would be the one-hot categorical.
@@ -73,9 +73,11 @@ class RelaxedOneHotCategorical(_Relaxed):
       TypeError: both or neither of `probs` and `logits` are given.
       ValueError: a concrete value out of range, or shapes that do not broadcast.
 
-    Source:
-      Maddison et al. (2017), "The concrete distribution", section 3.1; Jang et al. (2017),
-      "Categorical reparameterization with Gumbel-softmax".
+    References:
+      Maddison, Mnih and Teh (2017), "The concrete distribution", section 3.1,
+      https://arxiv.org/abs/1611.00712
+      Jang, Gu and Poole (2017), "Categorical reparameterization with Gumbel-softmax",
+      https://arxiv.org/abs/1611.01144
 
     Example:
       >>> q = RelaxedOneHotCategorical(0.5, logits=jnp.zeros(2))
@@ -114,8 +116,9 @@ class ExpRelaxedOneHotCategorical(_Relaxed):
       TypeError: both or neither of `probs` and `logits` are given.
       ValueError: a concrete value out of range, or shapes that do not broadcast.
 
-    Source:
-      Maddison et al. (2017), "The concrete distribution", appendix C.3.
+    References:
+      Maddison, Mnih and Teh (2017), "The concrete distribution", appendix C.3,
+      https://arxiv.org/abs/1611.00712
 
     Example:
       >>> q = ExpRelaxedOneHotCategorical(0.5, logits=jnp.zeros(2))
@@ -126,7 +129,7 @@ class ExpRelaxedOneHotCategorical(_Relaxed):
     @property
     def support(self) -> Constraint:
         def check(x: jax.Array) -> jax.Array:
-            # The rounding of each logarithm is that of its size.
+            # The rounding error of each logarithm is proportional to its size.
             size = 1 + jnp.max(jnp.abs(x), axis=-1)
             tolerance = 8 * x.shape[-1] * jnp.finfo(x.dtype).eps
             return jnp.abs(jax.nn.logsumexp(x, axis=-1)) <= tolerance * size

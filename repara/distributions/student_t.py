@@ -24,7 +24,7 @@ def _log_standard_peak(df: jax.Array) -> jax.Array:
     """log(Gamma((df + 1) / 2) / (Gamma(df / 2) sqrt(pi df))).
 
     By the doubling formula it is Gamma(1 + df) / Gamma(1 + df / 2)^2 sqrt(df) / 2^(1 + df), in
-    which Stirling's formula takes out what is large.
+    which Stirling's formula removes the large terms.
     """
     excess = log_factorial_excess(df) - 2 * log_factorial_excess(0.5 * df)
     return excess + 0.5 * jnp.log(df) - math.log(2)
@@ -36,7 +36,7 @@ def _log_drop(t: jax.Array, df: jax.Array) -> jax.Array:
 
 
 def _standard_entropy(df: jax.Array) -> jax.Array:
-    # digamma(df / 2 + 1 / 2) - digamma(df / 2), which cancels for large df.
+    # The derivative replaces digamma(df / 2 + 1 / 2) - digamma(df / 2), which cancels for large df.
     a = 0.5 * df
     _, derivative = jax.jvp(log_gamma_half_step, (a,), (jnp.ones_like(a),))
     return (a + 0.5) * (derivative + 1 / df) - _log_standard_peak(df)
@@ -49,7 +49,7 @@ class StudentT(IncreasingInNormal):
                (1 + ((x - loc) / scale)^2 / df)^(-(df + 1) / 2)
         z = loc + scale F^-1(Phi(eps); df),   eps ~ N(0, 1)
 
-    The mean exists for df > 1, the variance for df > 2; they are NaN and inf elsewhere.
+    The mean is NaN for df <= 1. The variance is inf for 1 < df <= 2 and NaN for df <= 1.
 
     Args:
       df: degrees of freedom, from 0.3, any shape that broadcasts with the others.
@@ -59,8 +59,9 @@ class StudentT(IncreasingInNormal):
     Raises:
       ValueError: a concrete `df` or `scale` that is not positive, or shapes that do not broadcast.
 
-    Source:
-      Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients".
+    References:
+      Figurnov, Mohamed and Mnih (2018), "Implicit reparameterization gradients",
+      https://arxiv.org/abs/1805.08498
 
     Example:
       >>> round(float(StudentT(2.0, 1.0, 3.0).transform(0.0)), 4)
@@ -112,8 +113,8 @@ class HalfStudentT(Distribution):
         z = loc + scale F^-1(1 - u / 2; df),   u ~ U(0, 1)
 
     with t the density of `StudentT` and F the standard distribution function. The noise u is the
-    probability of values above z, so that the tail keeps its digits. The mean is infinite for
-    df <= 1, the variance for df <= 2.
+    probability of values above z, so the tail keeps its relative precision. The mean is infinite
+    for df <= 1, the variance for df <= 2.
 
     Args:
       df: degrees of freedom, from 0.3, any shape that broadcasts with the others.

@@ -1,4 +1,4 @@
-"""The normal cut off at two ends, right however far out they lie."""
+"""The truncated normal distribution, accurate also for intervals far in a tail."""
 
 import math
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ from repara.special.truncated_normal import minus_log_tail_ratio
 
 __all__ = ["TruncatedNormal"]
 
-# To rounding for integrands that fall by exp(-40), as a normal or an exponential one.
+# Exact to rounding for normal or exponential integrands that fall by exp(-40).
 _RULE = gauss_legendre(40)
 
 
@@ -41,20 +41,20 @@ def _log_mass(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 class TruncatedNormal(IncreasingInNormal):
-    """A normal given that its value lies in an interval.
+    """The normal distribution truncated to an interval.
 
         q(x) = N(x; loc, scale^2) / (Phi(b) - Phi(a)),   a = (low - loc) / scale, b likewise
         z = loc + scale Phi^-1((1 - Phi(eps)) Phi(a) + Phi(eps) Phi(b)),   eps ~ N(0, 1)
 
-    The quantile is computed from logarithms of tails, so that samples and gradients are right also
-    where the interval lies many scales from `loc` and its probability underflows.
+    The quantile is computed from logarithms of tails, so samples and gradients are accurate even if
+    the interval lies many scales from `loc` and its probability underflows.
 
     Args:
       loc: the location of the normal, any shape that broadcasts with the others; it need not lie in
         the interval.
       scale: the scale of the normal, positive.
-      low: the lower end; -inf is none.
-      high: the upper end, above `low`; inf is none.
+      low: the lower end; -inf for none.
+      high: the upper end, above `low`; inf for none.
 
     Raises:
       ValueError: a concrete `scale` that is not positive, ends that are not in order, or shapes
@@ -103,7 +103,7 @@ class TruncatedNormal(IncreasingInNormal):
     def _tail(self) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         """Whether the interval is on one side of `loc` and on which; if so, |a| <= |b| of it.
 
-        Elsewhere the two are 0 and 1, which are safe.
+        Otherwise the two are 0 and 1, which are safe.
         """
         low, high = self._ends()
         left = high <= 0
@@ -113,7 +113,7 @@ class TruncatedNormal(IncreasingInNormal):
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         z = self.loc + self.scale * truncated_normal_from_normal(eps, *self._ends())
-        # Against rounding at the ends, without touching the gradient.
+        # Corrects rounding at the ends without changing the gradient.
         return z + jax.lax.stop_gradient(jnp.clip(z, self.low, self.high) - z)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
@@ -140,7 +140,7 @@ class TruncatedNormal(IncreasingInNormal):
         return self._part(self._standardized(x), self._ends()[1])
 
     def _part(self, a: jax.Array, b: jax.Array) -> jax.Array:
-        """The share of the interval's probability between a and b, cut to the interval."""
+        """The fraction of the interval's probability that lies between a and b."""
         low, high = self._ends()
         tail, left, near, far = self._tail()
         a, b = jnp.clip(a, low, high), jnp.clip(b, low, high)

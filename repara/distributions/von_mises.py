@@ -22,21 +22,24 @@ class VonMises(IncreasingInNormal):
         q(x) = exp(concentration cos(x - loc)) / (2 pi I0(concentration))
         z = loc + F^-1(Phi(eps); concentration),   eps ~ N(0, 1),   in [loc - pi, loc + pi]
 
-    The circle is cut opposite `loc`. Gradients through a sample are right for functions of period
-    2 pi only: with `loc` the cut moves, and a function that takes different values on its two sides
-    gains q(loc + pi) (f(loc + pi) - f(loc - pi)) that no derivative of a sample carries when angles
-    are brought back to one fixed interval. The density is of period 2 pi: it holds at any angle;
-    `cdf` is that of samples, 0 at loc - pi and 1 at loc + pi.
+    The circle is cut opposite `loc`. Gradients through a sample are right only for functions of
+    period 2 pi: the cut moves with `loc`. If f has different values on its two sides, and angles
+    are mapped back to one fixed interval, the gradient of the expectation has the further term
+    q(loc + pi) (f(loc + pi) - f(loc - pi)), which no derivative of a sample contains. The density
+    has period 2 pi and holds at any angle; `cdf` is that of samples, 0 at loc - pi and 1 at loc +
+    pi.
 
     Args:
       loc: the mean angle in radians, any shape that broadcasts with `concentration`.
-      concentration: 0, the uniform distribution, or positive; 1 / variance where it is large.
+      concentration: nonnegative; 0 gives the uniform distribution, and large values are 1 /
+        variance.
 
     Raises:
       ValueError: a concrete `concentration` that is negative, or shapes that do not broadcast.
 
-    Source:
-      Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients", section 4.
+    References:
+      Figurnov, Mohamed and Mnih (2018), "Implicit reparameterization gradients", section 4,
+      https://arxiv.org/abs/1805.08498
 
     Example:
       >>> round(float(VonMises(0.5, 0.0).transform(1.0)), 4)  # 0.5 + 2 pi (Phi(1) - 1/2)

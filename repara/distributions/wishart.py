@@ -29,7 +29,7 @@ __all__ = ["InverseWishart", "Wishart"]
 
 
 class _Bartlett(Distribution, abstract=True):
-    """What the two share: degrees of freedom, a root, the noise of Bartlett's factor."""
+    """The base of both: degrees of freedom, a triangular root, the noise of Bartlett's factor."""
 
     df: jax.Array
     scale_tril: jax.Array
@@ -83,27 +83,28 @@ class _Bartlett(Distribution, abstract=True):
 
 
 class Wishart(_Bartlett):
-    """The Wishart distribution: a sum of outer products of normal vectors, for a whole df.
+    """The Wishart distribution: for integer df, a sum of outer products of normal vectors.
 
         q(z) proportional to det(z)^((df - p - 1) / 2) exp(-trace(S^-1 z) / 2),   S = L L^T
         z = L A A^T L^T,   A lower triangular, A_ii^2 ~ chi-squared(df - i), A_ij ~ N(0, 1)
 
-    with i from 0. The chi-squared variables are quantiles of normal noise, so that the transform of
-    p (p + 1) / 2 normals is one-to-one.
+    with i from 0. The chi-squared variables are increasing functions of normal noise, so the
+    transform of p (p + 1) / 2 normal variables is one-to-one.
 
     Args:
       df: the degrees of freedom, greater than p - 1; need not be an integer.
       scale_tril: L, `[..., p, p]`, lower triangular with a positive diagonal.
       covariance_matrix: S, `[..., p, p]`, instead of L. The leaves of the pytree are `df` and
-        `scale_tril` all the same.
+        `scale_tril` in both cases.
 
     Raises:
       TypeError: not exactly one of the two is given.
       ValueError: a concrete `df` that is too small, a matrix that is not what it must be, or
         shapes that do not broadcast.
 
-    Source:
-      Bartlett (1933), "On the theory of statistical regression".
+    References:
+      Bartlett (1933), "On the theory of statistical regression",
+      https://doi.org/10.1017/S0370164600015637
 
     Example:
       >>> q = Wishart(5.0, jnp.eye(2))
@@ -184,16 +185,18 @@ class InverseWishart(_Bartlett):
       df: the degrees of freedom, greater than p - 1; need not be an integer.
       scale_tril: L, `[..., p, p]`, lower triangular with a positive diagonal.
       scale_matrix: S, `[..., p, p]`, instead of L. The leaves of the pytree are `df` and
-        `scale_tril` all the same.
+        `scale_tril` in both cases.
 
     Raises:
       TypeError: not exactly one of the two is given.
       ValueError: a concrete `df` that is too small, a matrix that is not what it must be, or
         shapes that do not broadcast.
 
-    Source:
-      Gelman et al. (2013), "Bayesian data analysis", appendix A; Bartlett (1933), "On the theory of
-      statistical regression", for the factor.
+    References:
+      Gelman et al. (2013), "Bayesian data analysis", appendix A,
+      https://sites.stat.columbia.edu/gelman/book/
+      Bartlett (1933), "On the theory of statistical regression", for the factor,
+      https://doi.org/10.1017/S0370164600015637
 
     Example:
       >>> q = InverseWishart(5.0, jnp.eye(2))

@@ -134,8 +134,8 @@ def _weibull_gamma(q: Weibull, p: Any) -> jax.Array:
     return _cross_gamma(p, q._mean(), mean_log) - q._entropy()
 
 
-# The tanh-sinh rule for s = sigmoid(u) in [0, 1], u = pi sinh(t): of an integrand that is bounded
-# what is left beyond its ends and between its nodes is below 1e-16.
+# The tanh-sinh rule for s = sigmoid(u) in [0, 1], u = pi sinh(t): for a bounded integrand
+# the error, beyond the ends and between the nodes, is below 1e-16.
 _T = np.arange(-50, 51) / 16
 _NODES = np.pi * np.sinh(_T)
 _WEIGHTS = np.pi * np.cosh(_T) / (2 + 2 * np.cosh(_NODES)) / 16
@@ -143,9 +143,9 @@ _WEIGHTS = np.pi * np.cosh(_T) / (2 + 2 * np.cosh(_NODES)) / 16
 
 @register_kl(Kumaraswamy, Beta)
 def _kumaraswamy_beta(q: Kumaraswamy, p: Beta) -> jax.Array:
-    # w = z^a is Beta(1, b): E log w = -Euler - digamma(b + 1), E log(1 - w) = -1 / b. What is left,
-    # E log((1 - w) / (1 - z)), has no closed form (its series in beta functions converges slowly),
-    # but lies between 0 and -log a everywhere, and tanh-sinh quadrature gives it to rounding.
+    # w = z^a is Beta(1, b): E log w = -Euler - digamma(b + 1), E log(1 - w) = -1 / b. The rest,
+    # E log((1 - w) / (1 - z)), has no closed form (its series in beta functions converges slowly).
+    # The logarithm lies between 0 and -log a, and tanh-sinh quadrature is exact to rounding.
     a, b = q.concentration1, q.concentration0
     mean_log = -(EULER_GAMMA + digamma(b + 1)) / a
 

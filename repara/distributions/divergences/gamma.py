@@ -14,7 +14,7 @@ from repara.distributions.exponential import Exponential
 from repara.distributions.gamma import Chi, Chi2, ExpGamma, Gamma, InverseGamma
 from repara.special.elementary import expm1_minus
 
-__all__ = ["shape_and_rate"]
+__all__: list[str] = []
 
 
 def shape_and_rate(q: Distribution) -> tuple[jax.Array, jax.Array]:

@@ -24,16 +24,16 @@ from repara.distributions.multivariate_normal import MultivariateNormal
 from repara.distributions.wishart import InverseWishart, Wishart
 from repara.special.elementary import expm1_minus
 
-__all__ = ["multivariate_normals"]
+__all__: list[str] = []
 
 
 @register_kl(Dirichlet, Dirichlet)
 def _dirichlet_dirichlet(q: Dirichlet, p: Dirichlet) -> jax.Array:
-    # E_q log z is log m + r, m the mean: the logarithms of m are apart from the rest in both.
+    # E_q log z is log m + r, m the mean: the logarithms of m are separate from the rest in both.
     mean, other = q._mean(), p._mean()
-    apart = (p.concentration - 1) * jnp.log(mean / other)
+    from_means = (p.concentration - 1) * jnp.log(mean / other)
     ratio = (q.concentration - p.concentration) * q._mean_log_ratio()
-    return p._log_beta_at_mean() - q._log_beta_at_mean() + jnp.sum(ratio - apart, axis=-1)
+    return p._log_beta_at_mean() - q._log_beta_at_mean() + jnp.sum(ratio - from_means, axis=-1)
 
 
 @register_kl(MultivariateNormal, MultivariateNormal)
@@ -86,7 +86,7 @@ def _quadratic(p: Distribution, x: jax.Array) -> jax.Array:
 
 
 def _one_more(p: Distribution) -> Distribution:
-    """p with one more dimension at the end of its batch shape."""
+    """Returns p with one more dimension at the end of its batch shape."""
     wide = copy.copy(p)
     for key, constraint in p.arg_constraints.items():
         if (value := getattr(p, key)) is not None:
@@ -127,8 +127,8 @@ def _wishart(q: Wishart | InverseWishart, p: Wishart | InverseWishart, sign: int
     trace = _trace_of_ratio(a, b) if sign == 1 else _trace_of_ratio(b, a)
     log_ratio = 2 * sign * (sum_log_diagonal(b) - sum_log_diagonal(a))
     gammas = 2 * (log_multigamma(p.df, d) - log_multigamma(q.df, d))
-    moved = (q.df - p.df) * multidigamma(q.df, d)
-    return 0.5 * (p.df * log_ratio + q.df * (trace - d) + gammas + moved)
+    change = (q.df - p.df) * multidigamma(q.df, d)
+    return 0.5 * (p.df * log_ratio + q.df * (trace - d) + gammas + change)
 
 
 @register_kl(Wishart, Wishart)
@@ -149,5 +149,5 @@ def _walk_walk(q: GaussianRandomWalk, p: GaussianRandomWalk) -> jax.Array:
 
 @register_kl(LogisticNormal, LogisticNormal)
 def _logistic_normal_logistic_normal(q: LogisticNormal, p: LogisticNormal) -> jax.Array:
-    # One bijector to the simplex for both: the divergence is that of the normals under it.
+    # Both have the same bijector to the simplex: the divergence is that of the normals.
     return jnp.sum(normals(q, p), axis=-1)

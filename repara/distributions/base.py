@@ -497,8 +497,8 @@ class Distribution:
         """A point of highest density, `batch_shape + event_shape`."""
         return self._summary(type(self)._mode, self.event_shape)
 
-    # What a family writes. The arguments and the results of these have the full shape of the public
-    # methods; `self` has been made ready, see `_ready`.
+    # The methods that a family writes. Arguments and results have the shapes of the public methods;
+    # `self` has been prepared by `_ready`.
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         raise self._missing("transform", "_transform")
@@ -552,7 +552,7 @@ class Distribution:
             f"{name} has no {what}: its class does not define {method}{instead}"
         )
 
-    # How the public methods reach the underscored ones.
+    # The way from the public methods to the underscored ones.
 
     def _require_rsample(self, what: str) -> None:
         if not self.has_rsample:
@@ -613,7 +613,7 @@ class Distribution:
 
         Each parameter gets leading dimensions of length one up to `rank` before its event
         dimensions; 16-bit parameters become float32; those out of range become NaN, value and
-        gradient. Distributions inside this one are treated alike.
+        gradient. The same is done to the distributions inside this one.
         """
         dtype = dtype or self.noise_dtype
         ready = self._lifted(rank, dtype)
@@ -680,7 +680,7 @@ def _is_accepted(front: Shape, batch: Shape) -> bool:
 
 
 def _remedy(argument: str, front: Shape, batch: Shape, event: Shape) -> str:
-    """What to write for an argument that lacks batch dimensions, the end of a message."""
+    """The end of a message: the remedy for an argument that lacks batch dimensions."""
     missing = len(batch) - len(front)
     if missing <= 0:
         return ""

@@ -34,7 +34,7 @@ class _OverCategories(Discrete, abstract=True):
 
     @property
     def num_categories(self) -> int:
-        """How many categories there are."""
+        """The number of categories."""
         return (self.logits if self.probs is None else self.probs).shape[-1]
 
     def _log_probs(self) -> jax.Array:

@@ -59,7 +59,7 @@ def _odd_series(coefficients: list[float], a: jax.Array) -> jax.Array:
 
 
 def _split(a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Whether a is large, and an argument that is safe for each of the two forms."""
+    """Returns whether a is large, and an argument that is safe for each of the two forms."""
     large = a >= _LARGE
     return large, jnp.where(large, 1.0, a), jnp.where(large, a, _LARGE)
 

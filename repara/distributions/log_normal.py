@@ -84,7 +84,7 @@ class LogitNormal(IncreasingInNormal):
 
         z = sigmoid(loc + scale eps),   eps ~ N(0, 1)
 
-    Its moments have no closed form. Extreme samples round to 0 or 1, where the density is not
+    Its moments have no closed form. Extreme samples round to 0 or 1, at which the density is not
     defined; `rsample_and_log_prob` works from the noise and stays finite.
 
     Args:

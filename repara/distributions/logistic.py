@@ -127,7 +127,7 @@ class RelaxedBernoulli(Distribution):
 
         z = sigmoid((l + log(u / (1 - u))) / temperature),   u ~ U(0, 1),   l = log(p / (1 - p))
 
-    At low temperatures samples round to exactly 0 or 1, where the density is not defined;
+    At low temperatures samples round to exactly 0 or 1, at which the density is not defined;
     `rsample_and_log_prob` works from the noise and stays finite.
 
     Args:

@@ -152,8 +152,9 @@ def check_value(name: str, key: str, value: Any, constraint: Constraint, *, hint
         return
     dtype = at_least_32_bits(value.dtype)
     if value.size <= _HOST_ELEMENTS:
+        host: Any = np.asarray(value).astype(dtype, copy=False)
         with np.errstate(all="ignore"), jax.ensure_compile_time_eval():
-            valid = np.asarray(constraint.check(np.asarray(value).astype(dtype, copy=False)))
+            valid = np.asarray(constraint.check(host))
     else:
         valid = np.asarray(_eagerly(constraint.check, value.astype(dtype)))
     if not valid.all():

@@ -60,7 +60,7 @@ class RelaxedOneHotCategorical(_Relaxed):
 
         z = softmax((l + g) / temperature),   g_k = -log(-log u_k),   u_k ~ U(0, 1)
 
-    At low temperatures coordinates underflow to 0, where the density is not defined;
+    At low temperatures coordinates underflow to 0, at which the density is not defined;
     `rsample_and_log_prob` works from the noise, and `ExpRelaxedOneHotCategorical` is the
     distribution of the logarithms. The transform is not one-to-one, so there is no `inverse`.
 

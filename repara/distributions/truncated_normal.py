@@ -101,7 +101,7 @@ class TruncatedNormal(IncreasingInNormal):
         return self._standardized(self.low), self._standardized(self.high)
 
     def _tail(self) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-        """Whether the interval is on one side of `loc` and on which; if so, |a| <= |b| of it.
+        """Returns whether the interval is on one side of `loc` and on which; if so, |a| <= |b| of it.
 
         Otherwise the two are 0 and 1, which are safe.
         """
@@ -123,7 +123,7 @@ class TruncatedNormal(IncreasingInNormal):
         nearest = jnp.where(tail, nearest, self.loc)
         log_mass = _log_mass(jnp.where(tail, -1.0, low), jnp.where(tail, 1.0, high))
         # With a >= 0 the end nearest to loc and m Mills' ratio, the mass is m(a) phi(a) times
-        # 1 - Phi(-b) / Phi(-a), and phi(a) goes into the exponent, where it is large.
+        # 1 - Phi(-b) / Phi(-a), and a large phi(a) goes into the exponent.
         in_tail = -jnp.log(mills_ratio(near)) - jnp.log(-jnp.expm1(-_drop(near, far)))
         constant = jnp.where(tail, in_tail, -log_mass - HALF_LOG_2PI) - jnp.log(self.scale)
 

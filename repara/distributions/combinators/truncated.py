@@ -86,7 +86,7 @@ class Truncated(Distribution):
         return {"base": 0}
 
     def _ends(self) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Whether the interval is above the median, and a tail probability at each of its ends.
+        """Returns whether the interval is above the median, and tail probabilities at its ends.
 
         The tail is that of larger values if the interval is above the median, otherwise that of
         smaller values. The lower end comes first.

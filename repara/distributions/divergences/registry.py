@@ -30,8 +30,8 @@ def register_kl(q: Families, p: Families) -> Callable[[_F], _F]:
 
     Args:
       q: the class of the first distribution, or a tuple of classes.
-      p: the class of the second distribution, or a tuple of classes. `Distribution` stands for any
-        class without an own closed form.
+      p: the class of the second distribution, or a tuple of classes. `Distribution` means any
+        class for which no form is registered.
 
     Returns:
       A decorator that returns the function unchanged.

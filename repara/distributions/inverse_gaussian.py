@@ -72,7 +72,7 @@ class InverseGaussian(IncreasingInNormal):
         return self._supported(z, self.loc, inside)
 
     def _outside_and_noise(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Returns whether x is outside the support, and the noise of x or of a substitute for it."""
+        """Returns whether x is outside the support, and the noise of x or of a substitute."""
         outside = x <= 0
         return outside, self._inverse(jnp.where(outside, self.loc, x))
 

@@ -101,7 +101,7 @@ class TruncatedNormal(IncreasingInNormal):
         return self._standardized(self.low), self._standardized(self.high)
 
     def _tail(self) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-        """Returns whether the interval is on one side of `loc`, and on which; then |a| <= |b| of it.
+        """Returns whether the interval is on one side of `loc`, on which, and |a| <= |b| of it.
 
         Otherwise the two are 0 and 1, which are safe.
         """

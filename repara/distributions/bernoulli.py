@@ -55,9 +55,8 @@ class Bernoulli(Discrete):
         return jnp.where(jnp.isnan(probs), jnp.nan, (u < probs).astype(probs.dtype))
 
     def _probs(self) -> jax.Array:
-        if self.probs is None:
-            return sigmoid(self.logits)
-        return self.probs
+        probs: jax.Array = sigmoid(self.logits) if self.probs is None else self.probs
+        return probs
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         if self.logits is None:
@@ -89,7 +88,8 @@ class Bernoulli(Discrete):
     def _variance(self) -> jax.Array:
         if self.probs is None:
             return sigmoid(self.logits) * sigmoid(-self.logits)
-        return self.probs * (1 - self.probs)
+        probs: jax.Array = self.probs
+        return probs * (1 - probs)
 
     def _mode(self) -> jax.Array:
         p = self._probs()

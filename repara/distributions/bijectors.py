@@ -378,7 +378,7 @@ class Invert:
       0.0
     """
 
-    bijector: Any
+    bijector: Bijector
 
     @property
     def event_ndims(self) -> int:
@@ -386,7 +386,7 @@ class Invert:
 
     @property
     def onto_reals(self) -> bool:
-        return getattr(self.bijector, "onto_reals", False)
+        return bool(getattr(self.bijector, "onto_reals", False))
 
     def forward(self, x: jax.Array) -> jax.Array:
         return self.bijector.inverse(x)
@@ -416,7 +416,7 @@ class Chain:
       1.0
     """
 
-    bijectors: tuple[Any, ...]
+    bijectors: tuple[Bijector, ...]
 
     @property
     def event_ndims(self) -> int:
@@ -443,7 +443,8 @@ class Chain:
             extra = tuple(range(b.event_ndims - self.event_ndims, 0))
             total = total + jnp.sum(b.log_det(x), axis=extra)
             x = b.forward(x)
-        return total
+        log_det: jax.Array = total
+        return log_det
 
     def forward_shape(self, shape: Shape) -> Shape:
         for b in self.bijectors:

@@ -35,7 +35,8 @@ class _OverCategories(Discrete, abstract=True):
     @property
     def num_categories(self) -> int:
         """The number of categories."""
-        return (self.logits if self.probs is None else self.probs).shape[-1]
+        parameter: jax.Array = self.logits if self.probs is None else self.probs
+        return parameter.shape[-1]
 
     def _log_probs(self) -> jax.Array:
         """Normalized log-probabilities, [..., K]."""

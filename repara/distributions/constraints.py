@@ -70,15 +70,22 @@ def _numpy_of(x: Any) -> Any:
 
 
 def _is_nan(x: jax.Array) -> jax.Array:
-    return _numpy_of(x).isnan(x)
+    nan: jax.Array = _numpy_of(x).isnan(x)
+    return nan
 
 
 def _is_lower_triangular(x: jax.Array) -> jax.Array:
-    return (x == _numpy_of(x).tril(x)).all(axis=(-2, -1))
+    triangle: jax.Array = _numpy_of(x).tril(x)
+    return (x == triangle).all(axis=(-2, -1))
+
+
+def _diagonal(x: jax.Array) -> jax.Array:
+    diagonal: jax.Array = _numpy_of(x).diagonal(x, 0, -2, -1)
+    return diagonal
 
 
 def _is_lower_cholesky(x: jax.Array) -> jax.Array:
-    return _is_lower_triangular(x) & (_numpy_of(x).diagonal(x, 0, -2, -1) > 0).all(axis=-1)
+    return _is_lower_triangular(x) & (_diagonal(x) > 0).all(axis=-1)
 
 
 def _is_positive_definite(x: jax.Array) -> jax.Array:
@@ -106,7 +113,7 @@ def _is_unit_vector(x: jax.Array) -> jax.Array:
 
 
 def _is_correlation_cholesky(x: jax.Array) -> jax.Array:
-    upward = (_numpy_of(x).diagonal(x, 0, -2, -1) >= 0).all(axis=-1)
+    upward = (_diagonal(x) >= 0).all(axis=-1)
     return _is_lower_triangular(x) & upward & _is_unit_vector(x).all(axis=-1)
 
 

@@ -48,7 +48,8 @@ def for_any_noise(
     def both() -> jax.Array:
         return jnp.where(inside, near, far(jnp.where(inside, _ANY_FAR_NOISE, eps)))
 
-    return jax.lax.cond(jnp.all(inside), lambda: near, both)
+    values: jax.Array = jax.lax.cond(jnp.all(inside), lambda: near, both)
+    return values
 
 
 class IncreasingInNormal(Distribution, abstract=True):

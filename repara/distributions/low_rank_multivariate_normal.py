@@ -88,7 +88,8 @@ class LowRankMultivariateNormal(Distribution):
         scaled = self.cov_factor / self.cov_diag[..., None]
         inner = transpose(self.cov_factor) @ scaled
         eye = jnp.eye(r, dtype=inner.dtype).reshape((1,) * (inner.ndim - 2) + (r, r))
-        return jnp.linalg.cholesky(inner + eye)
+        root: jax.Array = jnp.linalg.cholesky(inner + eye)
+        return root
 
     def _quadratic(self, x: jax.Array) -> jax.Array:
         """x^T covariance^-1 x, as the least |t|^2 + |x - W t|^2 / D over t: nothing cancels."""

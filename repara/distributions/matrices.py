@@ -9,6 +9,7 @@ from jax.scipy.special import digamma, gammaln
 
 from repara.distributions.base import Distribution
 from repara.distributions.constraints import positive_definite
+from repara.distributions.derivatives import derivative
 from repara.distributions.gamma import normal_from_log_gamma
 from repara.distributions.parameters import (
     as_float_arrays,
@@ -83,7 +84,7 @@ def multidigamma(df: jax.Array, p: int) -> jax.Array:
 
 def digamma_minus_log(x: jax.Array) -> jax.Array:
     """Returns digamma(x) - log x, which is about -1 / (2 x) for large x."""
-    return jax.jvp(log_factorial_excess, (x,), (jnp.ones_like(x),))[1] - 1 / x
+    return derivative(log_factorial_excess, x) - 1 / x
 
 
 def log_gamma_ratio(x: jax.Array, h: float | jax.Array) -> jax.Array:

@@ -134,12 +134,14 @@ class MultivariateNormal(Distribution):
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         if self.scale_tril is None:
-            return self.loc + self.scale_diag * eps
+            scale: jax.Array = self.scale_diag
+            return self.loc + scale * eps
         return self.loc + matvec(jnp.tril(self.scale_tril), eps)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         if self.scale_tril is None:
-            return (z - self.loc) / self.scale_diag
+            scale: jax.Array = self.scale_diag
+            return (z - self.loc) / scale
         return solve_lower(jnp.tril(self.scale_tril), z - self.loc)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
@@ -168,7 +170,8 @@ class MultivariateNormal(Distribution):
 
     def _variance(self) -> jax.Array:
         if self.scale_tril is None:
-            return self.scale_diag**2
+            scale: jax.Array = self.scale_diag
+            return scale**2
         return jnp.sum(jnp.tril(self.scale_tril) ** 2, axis=-1)
 
     def _mode(self) -> jax.Array:

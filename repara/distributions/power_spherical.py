@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
+from repara.distributions.derivatives import derivative
 from repara.distributions.matrices import log_gamma_ratio
 from repara.distributions.von_mises_fisher import NONZERO_VECTOR, direction_around
 from repara.special import logit_beta_from_normal
@@ -110,8 +111,7 @@ class PowerSpherical(Distribution):
         def log_normalizer(k: jax.Array) -> jax.Array:
             return _log_normalizer(k, self._half())
 
-        k = self.concentration
-        return jax.jvp(log_normalizer, (k,), (jnp.ones_like(k),))[1]
+        return derivative(log_normalizer, self.concentration)
 
     def _entropy(self) -> jax.Array:
         return self._log_normalizer() - self.concentration * self._mean_log()

@@ -39,7 +39,8 @@ class _Relaxed(Distribution, abstract=True):
 
     @property
     def event_shape(self) -> Shape:
-        return (self.logits if self.probs is None else self.probs).shape[-1:]
+        parameter: jax.Array = self.logits if self.probs is None else self.probs
+        return parameter.shape[-1:]
 
     def _log_values(self, eps: jax.Array) -> jax.Array:
         logits = jnp.log(self.probs) if self.logits is None else self.logits

@@ -123,7 +123,8 @@ class Stable(Distribution):
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         u, v = eps[..., 0], eps[..., 1]
-        return self.loc + self.scale * _standard(u, v, self.stability, self.skew)
+        x: jax.Array = _standard(u, v, self.stability, self.skew)
+        return self.loc + self.scale * x
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         raise NotImplementedError("Stable has no closed form of its log-density")

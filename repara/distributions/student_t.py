@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
+from repara.distributions.derivatives import derivative
 from repara.distributions.gamma import log_gamma_half_step
 from repara.distributions.increasing_in_normal import IncreasingInNormal
 from repara.distributions.unit_interval import on_unit_interval
@@ -38,8 +39,7 @@ def _log_drop(t: jax.Array, df: jax.Array) -> jax.Array:
 def _standard_entropy(df: jax.Array) -> jax.Array:
     # The derivative replaces digamma(df / 2 + 1 / 2) - digamma(df / 2), which cancels for large df.
     a = 0.5 * df
-    _, derivative = jax.jvp(log_gamma_half_step, (a,), (jnp.ones_like(a),))
-    return (a + 0.5) * (derivative + 1 / df) - _log_standard_peak(df)
+    return (a + 0.5) * (derivative(log_gamma_half_step, a) + 1 / df) - _log_standard_peak(df)
 
 
 class StudentT(IncreasingInNormal):

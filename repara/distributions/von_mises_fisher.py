@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
 from repara.distributions.constraints import Constraint
+from repara.distributions.derivatives import derivative
 from repara.special import von_mises_fisher_angle, von_mises_fisher_log_normalizer
 
 __all__ = ["VonMisesFisher"]
@@ -89,7 +90,7 @@ class VonMisesFisher(Distribution):
         def log_normalizer(k: jax.Array) -> jax.Array:
             return von_mises_fisher_log_normalizer(k, self.event_shape[0])
 
-        return -jax.jvp(log_normalizer, (k,), (jnp.ones_like(k),))[1]
+        return -derivative(log_normalizer, k)
 
     def _resultant(self) -> jax.Array:
         """E[mu . z]."""
@@ -106,10 +107,12 @@ class VonMisesFisher(Distribution):
         # Along mu it is the derivative of the resultant; the other coordinates share the rest of
         # 1 = E[z . z].
         k = self.concentration
-        missing, derivative = jax.jvp(self._shortfall, (k,), (jnp.ones_like(k),))
-        across = (missing * (2 - missing) + derivative) / (self.event_shape[0] - 1)
+        missing: jax.Array
+        fall: jax.Array
+        missing, fall = jax.jvp(self._shortfall, (k,), (jnp.ones_like(k),))
+        across = (missing * (2 - missing) + fall) / (self.event_shape[0] - 1)
         square = self._unit() ** 2
-        return -derivative[..., None] * square + across[..., None] * (1 - square)
+        return -fall[..., None] * square + across[..., None] * (1 - square)
 
     def _mode(self) -> jax.Array:
         return self._unit()

@@ -165,7 +165,8 @@ class Wishart(_Bartlett):
         square = self._square()
         diagonal = jnp.diagonal(square, axis1=-2, axis2=-1)
         products = diagonal[..., :, None] * diagonal[..., None, :]
-        return self.df[..., None, None] * (square**2 + products)
+        variance: jax.Array = self.df[..., None, None] * (square**2 + products)
+        return variance
 
     def _mode(self) -> jax.Array:
         above = self.df - (self._size() + 1)
@@ -262,7 +263,10 @@ class InverseWishart(_Bartlett):
         products = diagonal[..., :, None] * diagonal[..., None, :]
         first = (below + 4)[..., None, None] * square**2
         second = (below + 2)[..., None, None] * products
-        return (first + second) / ((below + 3) * (below + 2) ** 2 * below)[..., None, None]
+        variance: jax.Array = (first + second) / ((below + 3) * (below + 2) ** 2 * below)[
+            ..., None, None
+        ]
+        return variance
 
     def _mode(self) -> jax.Array:
         return self._square() / (self.df + (self._size() + 1))[..., None, None]

@@ -36,7 +36,7 @@ class Transformed(Distribution):
     """
 
     base: Distribution
-    bijector: Any
+    bijector: Bijector
     _children: ClassVar = ("base", "bijector")
 
     def __init__(self, base: Distribution, bijector: Bijector) -> None:

@@ -81,7 +81,7 @@ def _beta_uniform(q: Beta, p: Uniform) -> jax.Array:
 
 
 @register_kl((Gamma, Chi2), Gumbel)
-def _gamma_gumbel(q: Any, p: Gumbel) -> jax.Array:
+def _gamma_gumbel(q: Gamma | Chi2, p: Gumbel) -> jax.Array:
     # E exp(-z / s) = (1 + 1 / (rate s))^-a.
     a, rate = shape_and_rate(q)
     tail = jnp.exp(p.loc / p.scale - a * jnp.log1p(1 / (rate * p.scale)))
@@ -89,7 +89,7 @@ def _gamma_gumbel(q: Any, p: Gumbel) -> jax.Array:
 
 
 @register_kl((Gamma, Chi2), Normal)
-def _gamma_normal(q: Any, p: Normal) -> jax.Array:
+def _gamma_normal(q: Gamma | Chi2, p: Normal) -> jax.Array:
     return _cross_normal(p, q._mean(), q._variance()) - q._entropy()
 
 

@@ -35,6 +35,8 @@ def require_shared_part(q: Distribution, p: Distribution) -> None:
       >>> from repara.distributions import Normal
       >>> require_shared_part(Normal(0.0, 1.0), Normal(0.0, 1.0))
     """
+    ours: Any
+    theirs: Any
     if isinstance(q, Independent) and isinstance(p, Independent):
         return require_shared_part(q.base, p.base)
     if isinstance(q, Transformed) and isinstance(p, Transformed):

@@ -40,7 +40,8 @@ def normals(q: Any, p: Any) -> jax.Array:
     # scales, where scale^2 - 1 - log(scale^2) cancels. The same increasing map of both changes
     # nothing.
     r = jnp.log(q.scale / p.scale)
-    return 0.5 * (expm1_minus(2 * r) + ((q.loc - p.loc) / p.scale) ** 2)
+    divergence: jax.Array = 0.5 * (expm1_minus(2 * r) + ((q.loc - p.loc) / p.scale) ** 2)
+    return divergence
 
 
 @register_kl(HalfNormal, HalfNormal)

@@ -58,7 +58,8 @@ def _square_root(q: MultivariateNormal) -> jax.Array:
     if q.scale_tril is not None:
         return jnp.tril(q.scale_tril)
     eye = jnp.eye(q.event_shape[0], dtype=q.loc.dtype)
-    return q.scale_diag[..., None] * eye.reshape((1,) * (q.scale_diag.ndim - 1) + eye.shape)
+    scale: jax.Array = q.scale_diag
+    return scale[..., None] * eye.reshape((1,) * (scale.ndim - 1) + eye.shape)
 
 
 def _rows(q: Distribution) -> jax.Array:

@@ -45,7 +45,7 @@ EXPENSIVE: dict[str, tuple[str, ...]] = {
     "test_quantiles_beyond_generated_noise_of_gamma_like_families": (),
     "test_derivative_of_the_distribution_function_at_the_median": ("VonMises",),
     "test_truncated_normal_twenty_scales_out": (),
-    "test_upper_triangles_are_no_parameters": (),
+    "test_upper_triangles_are_not_parameters": (),
     "test_von_mises_distribution_function": (),
     "test_von_mises_uniform_and_narrow": (),
 }

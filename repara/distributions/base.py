@@ -3,7 +3,7 @@
 A family is a subclass that names its parameters with their constraints, its support and its noise,
 and writes the mathematics in underscored methods (`_transform`, `_log_prob`, ...). Those may assume
 that parameters and argument have one float dtype of at least 32 bits and shapes that broadcast
-without rank promotion. The public methods, which are written here once, see to that: they check
+without rank promotion. The public methods, which are written once, here, ensure this: they check
 shapes, convert 16-bit parameters to float32 and the result back, and turn parameters out of range
 into NaN, so that a wrong parameter cannot give a plausible number under `jit`. Outside `jit` a
 parameter out of range is an error.
@@ -179,9 +179,9 @@ class Distribution:
             self._set("_has_valid_parameters", True)
 
     def _joint_constraints(self) -> Mapping[str, tuple[str, jax.Array]]:
-        """For constraints that join parameters: name -> what it must be, and where it is that.
+        """Returns constraints between parameters: name -> (what it must be, where it is valid).
 
-        Called on a distribution whose parameters have been made ready for each other.
+        It is called on a distribution whose parameters have one dtype and one rank.
         """
         return {}
 
@@ -524,7 +524,7 @@ class Distribution:
         raise self._missing("closed-form icdf", "_icdf")
 
     # The probability of values above x, and its inverse. A family overrides them if its right tail
-    # keeps more digits that way.
+    # is more accurate that way.
 
     def _sf(self, x: jax.Array) -> jax.Array:
         return 1 - self._cdf(x)
@@ -570,7 +570,7 @@ class Distribution:
         trailing: Shape,
         argument: str,
     ) -> _T:
-        """Calls `method` with a value and parameters made ready for each other."""
+        """Calls `method` with a value and parameters of one dtype and matching rank."""
         self._check_parameters()
         value = jnp.asarray(value).astype(self.noise_dtype)
         value = self._broadcast_value(value, trailing, argument)
@@ -602,9 +602,10 @@ class Distribution:
         return jnp.broadcast_to(method(q), self.batch_shape + trailing).astype(self.dtype)
 
     def _child_ranks(self) -> Mapping[str, int]:
-        """The attributes that hold distributions or arrays without constraint, for `_ready`.
+        """Returns the attributes that hold distributions, or arrays without constraint.
 
-        Each comes with the number of batch dimensions that it has more than the distribution.
+        Each comes with its number of additional batch dimensions: components of a mixture have
+        one more than the mixture. `_ready` prepares them.
         """
         return {}
 

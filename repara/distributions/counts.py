@@ -27,7 +27,7 @@ from repara.special.stirling import log_factorial_excess_of_count
 __all__ = ["Binomial", "Geometric", "NegativeBinomial", "Poisson"]
 
 
-def _logs(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
+def _log_probabilities(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
     """log p and log(1 - p)."""
     if probs is None:
         return -softplus(-logits), -softplus(logits)
@@ -36,7 +36,7 @@ def _logs(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
     return safe_log(probs), jnp.where(sure, -jnp.inf, jnp.log1p(-jnp.where(sure, 0, probs)))
 
 
-def _chances(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
+def _probabilities(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
     """p and 1 - p."""
     if probs is None:
         return sigmoid(logits), sigmoid(-logits)
@@ -103,7 +103,7 @@ class Binomial(Discrete):
         )
 
     def _probs(self) -> jax.Array:
-        return _chances(self.probs, self.logits)[0]
+        return _probabilities(self.probs, self.logits)[0]
 
     def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
         n, p = jnp.broadcast_arrays(self.total_count, self._probs())
@@ -115,7 +115,8 @@ class Binomial(Discrete):
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(k: jax.Array) -> jax.Array:
             n, rest = self.total_count, self.total_count - k
-            (p, q), (log_p, log_q) = (f(self.probs, self.logits) for f in (_chances, _logs))
+            p, q = _probabilities(self.probs, self.logits)
+            log_p, log_q = _log_probabilities(self.probs, self.logits)
             log_n = jnp.log(jnp.maximum(n, 1))
             excess = (
                 log_factorial_excess_of_count(n)
@@ -127,7 +128,7 @@ class Binomial(Discrete):
         return self._supported(z, 0.0, inside)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
-        n, q = self.total_count, _chances(self.probs, self.logits)[1]
+        n, q = self.total_count, _probabilities(self.probs, self.logits)[1]
 
         def cdf(k: jax.Array) -> jax.Array:
             return jnp.exp(log_betainc(jnp.maximum(n - k, 1), k + 1, q))
@@ -257,10 +258,10 @@ class Geometric(Discrete):
         super().__init__(probs=probs, logits=logits)
 
     def _probs(self) -> jax.Array:
-        return _chances(self.probs, self.logits)[0]
+        return _probabilities(self.probs, self.logits)[0]
 
     def _log_failure(self) -> jax.Array:
-        return _logs(self.probs, self.logits)[1]
+        return _log_probabilities(self.probs, self.logits)[1]
 
     def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
         rate = self._log_failure()
@@ -352,7 +353,8 @@ class NegativeBinomial(Discrete):
         # Gamma(n + k) / (k! Gamma(n)) is n / (n + k) times the binomial coefficient of n + k
         # trials.
         n, total = self.total_count, self.total_count + k
-        (p, q), (log_p, log_q) = (f(self.probs, self.logits) for f in (_chances, _logs))
+        p, q = _probabilities(self.probs, self.logits)
+        log_p, log_q = _log_probabilities(self.probs, self.logits)
         log_total = jnp.log(total)
         excess = (
             log_factorial_excess_of_count(total)
@@ -363,7 +365,7 @@ class NegativeBinomial(Discrete):
         return excess - jnp.log1p(k / n) - fall - deviance(n, total * q, log_total + log_q)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
-        q = _chances(self.probs, self.logits)[1]
+        q = _probabilities(self.probs, self.logits)[1]
         return _cdf_of_counts(
             x, jnp.inf, lambda k: jnp.exp(log_betainc(self.total_count, k + 1, q))
         )

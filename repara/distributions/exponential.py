@@ -109,14 +109,14 @@ class Weibull(Distribution):
     def __init__(self, scale: ArrayLike, concentration: ArrayLike) -> None:
         super().__init__(scale=scale, concentration=concentration)
 
-    def _of_exponential(self, e: jax.Array) -> jax.Array:
+    def _from_exponential(self, e: jax.Array) -> jax.Array:
         return self.scale * jnp.exp(jnp.log(e) / self.concentration)
 
     def _power(self, z: jax.Array) -> jax.Array:
         return jnp.exp(self.concentration * jnp.log(z / self.scale))
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self._of_exponential(-jnp.log(eps))
+        return self._from_exponential(-jnp.log(eps))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return jnp.exp(-self._power(z))
@@ -133,7 +133,7 @@ class Weibull(Distribution):
         return jnp.where(positive, -jnp.expm1(-self._power(jnp.where(positive, x, 1))), 0 * x)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return on_unit_interval(lambda u: self._of_exponential(-jnp.log1p(-u)), u)
+        return on_unit_interval(lambda u: self._from_exponential(-jnp.log1p(-u)), u)
 
     def _entropy(self) -> jax.Array:
         k = self.concentration

@@ -212,31 +212,31 @@ class GeneralizedExtremeValue(Distribution):
     def support(self) -> Constraint:
         return generalized_support(self.loc, self.scale, self.concentration, lower=None)
 
-    def _of_gumbel(self, w: jax.Array) -> jax.Array:
+    def _from_gumbel(self, w: jax.Array) -> jax.Array:
         return self.loc + self.scale * w * expm1_over(self.concentration * w)
 
-    def _gumbel_of(self, z: jax.Array) -> jax.Array:
+    def _to_gumbel(self, z: jax.Array) -> jax.Array:
         y = (z - self.loc) / self.scale
         return y * log1p_over(self.concentration * y)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self._of_gumbel(_gumbel(eps))
+        return self._from_gumbel(_gumbel(eps))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return jnp.exp(-jnp.exp(-self._gumbel_of(z)))
+        return jnp.exp(-jnp.exp(-self._to_gumbel(z)))
 
     def _log_prob_of_gumbel(self, w: jax.Array) -> jax.Array:
         return -jnp.log(self.scale) - (1 + self.concentration) * w - jnp.exp(-w)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
-            return self._log_prob_of_gumbel(self._gumbel_of(z))
+            return self._log_prob_of_gumbel(self._to_gumbel(z))
 
         return self._supported(z, self.loc, inside)
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
         w = _gumbel(eps)
-        return self._of_gumbel(w), self._log_prob_of_gumbel(w)
+        return self._from_gumbel(w), self._log_prob_of_gumbel(w)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         valid = self.support.check(x) | jnp.isnan(x)
@@ -270,7 +270,7 @@ class GeneralizedExtremeValue(Distribution):
         # at the mode. For c <= -1 the density grows up to the end of the support.
         inside = self.concentration > -1
         c = jnp.where(inside | jnp.isnan(self.concentration), self.concentration, 0)
-        mode = self._of_gumbel(-jnp.log1p(c))
+        mode = self._from_gumbel(-jnp.log1p(c))
         end = self.loc - self.scale / jnp.where(inside, -1, self.concentration)
         return jnp.where(inside | jnp.isnan(mode), mode, end)
 

@@ -58,7 +58,7 @@ def _odd_series(coefficients: list[float], a: jax.Array) -> jax.Array:
     return total / a
 
 
-def _split(a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _safe_arguments(a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Returns whether a is large, and an argument that is safe for each of the two forms."""
     large = a >= _LARGE
     return large, jnp.where(large, 1.0, a), jnp.where(large, a, _LARGE)
@@ -66,14 +66,14 @@ def _split(a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
 
 def log_gamma_half_step(a: jax.Array) -> jax.Array:
     """Returns log(Gamma(a + 1/2) / (Gamma(a) sqrt(a))), which is negative."""
-    large, small, big = _split(a)
+    large, small, big = _safe_arguments(a)
     direct = gammaln(small + 0.5) - gammaln(small) - 0.5 * jnp.log(small)
     return jnp.where(large, _odd_series(_HALF_STEP, big), direct)
 
 
 def _log_density(a: jax.Array, y: jax.Array) -> jax.Array:
     """The log-density of the logarithm of a standard gamma variable, a y - e^y - log Gamma(a)."""
-    large, small, big = _split(a)
+    large, small, big = _safe_arguments(a)
     direct = small * y - jnp.exp(jnp.where(large, 0.0, y)) - gammaln(small)
     t = jnp.where(large, y - jnp.log(big), 0.0)
     far = 0.5 * jnp.log(big) - HALF_LOG_2PI - _odd_series(_STIRLING, big) - big * expm1_minus(t)
@@ -82,7 +82,7 @@ def _log_density(a: jax.Array, y: jax.Array) -> jax.Array:
 
 def _entropy_of_log(a: jax.Array) -> jax.Array:
     """The entropy of the logarithm of a standard gamma variable."""
-    large, small, big = _split(a)
+    large, small, big = _safe_arguments(a)
     direct = gammaln(small) + small - small * digamma(small)
     series = _odd_series(_STIRLING, big) + _odd_series(_DIGAMMA, big)
     return jnp.where(large, 0.5 + HALF_LOG_2PI - 0.5 * jnp.log(big) + series, direct)

@@ -52,21 +52,21 @@ class Kumaraswamy(Distribution):
     def __init__(self, concentration1: ArrayLike, concentration0: ArrayLike) -> None:
         super().__init__(concentration1=concentration1, concentration0=concentration0)
 
-    def _log_of_exponential(self, e: jax.Array) -> jax.Array:
+    def _log_from_exponential(self, e: jax.Array) -> jax.Array:
         """log z for e = -log of the probability of values above z."""
         return log1mexp(-e / self.concentration0) / self.concentration1
 
-    def _of_exponential(self, e: jax.Array) -> jax.Array:
-        return jnp.exp(self._log_of_exponential(e))
+    def _from_exponential(self, e: jax.Array) -> jax.Array:
+        return jnp.exp(self._log_from_exponential(e))
 
-    def _exponential_of(self, z: jax.Array) -> jax.Array:
+    def _to_exponential(self, z: jax.Array) -> jax.Array:
         return -self.concentration0 * log1mexp(self.concentration1 * jnp.log(z))
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self._of_exponential(-jnp.log(eps))
+        return self._from_exponential(-jnp.log(eps))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return jnp.exp(-self._exponential_of(z))
+        return jnp.exp(-self._to_exponential(z))
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
@@ -83,17 +83,17 @@ class Kumaraswamy(Distribution):
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
         # Both logarithms come from the noise: they are finite even if z rounds to 0 or 1.
         e = -jnp.log(eps)
-        log_z = self._log_of_exponential(e)
+        log_z = self._log_from_exponential(e)
         return jnp.exp(log_z), self._log_prob_of_logs(log_z, -e / self.concentration0)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         positive = x > 0
         x = jnp.where(positive | jnp.isnan(x), jnp.minimum(x, 1), 0.5)
-        inside = -jnp.expm1(-self._exponential_of(x))
+        inside = -jnp.expm1(-self._to_exponential(x))
         return jnp.where(positive | jnp.isnan(inside), inside, 0)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return on_unit_interval(lambda u: self._of_exponential(-jnp.log1p(-u)), u)
+        return on_unit_interval(lambda u: self._from_exponential(-jnp.log1p(-u)), u)
 
     def _moment(self, n: int) -> jax.Array:
         a, b = self.concentration1, self.concentration0

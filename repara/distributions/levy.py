@@ -18,8 +18,8 @@ from repara.special.constants import EULER_GAMMA, HALF_LOG_2PI
 __all__ = ["Levy", "Moyal"]
 
 
-def _root(u: jax.Array) -> jax.Array:
-    """The y >= 0 that a half-normal variable exceeds with probability u."""
+def _half_normal_isf(u: jax.Array) -> jax.Array:
+    """The value that a half-normal variable exceeds with probability u."""
     return -ndtri(0.5 * u)
 
 
@@ -56,7 +56,7 @@ class Levy(Distribution):
         return constraints.at_least(self.loc)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self.loc + self.scale / _root(eps) ** 2
+        return self.loc + self.scale / _half_normal_isf(eps) ** 2
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return 2 * ndtr(-jnp.sqrt(self.scale / (z - self.loc)))
@@ -118,7 +118,7 @@ class Moyal(LocationScale):
 
     @staticmethod
     def _standard_icdf(u: jax.Array) -> jax.Array:
-        return -2 * jnp.log(_root(u))
+        return -2 * jnp.log(_half_normal_isf(u))
 
     @staticmethod
     def _standard_cdf(t: jax.Array) -> jax.Array:

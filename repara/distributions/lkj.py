@@ -65,7 +65,7 @@ class LKJCholesky(Distribution):
     def noise_shape(self) -> Shape:
         return (self.dim * (self.dim - 1) // 2,)
 
-    def _of_pairs(self) -> jax.Array:
+    def _pair_concentrations(self) -> jax.Array:
         """a_j for each pair j < i, row by row, in a last dimension."""
         _, columns = np.tril_indices(self.dim, -1)
         more = jnp.asarray(0.5 * (self.dim - 2 - columns), self.concentration.dtype)
@@ -74,7 +74,7 @@ class LKJCholesky(Distribution):
     def _factor(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
         """L, and the logarithms of its diagonal without the first."""
         rows, columns = np.tril_indices(self.dim, -1)
-        a = self._of_pairs()
+        a = self._pair_concentrations()
         logit = logit_beta_from_normal(eps, a, a)
         # p = tanh(logit / 2), sqrt(1 - p^2) = 2 sqrt(sigmoid(logit) sigmoid(-logit))
         log_rest = math.log(2) - 0.5 * (softplus(logit) + softplus(-logit))
@@ -96,7 +96,7 @@ class LKJCholesky(Distribution):
         left = jnp.sqrt(jnp.cumsum((z * z)[..., ::-1], axis=-1)[..., ::-1])
         # sinh(logit / 2) = p / sqrt(1 - p^2)
         logit = 2 * jnp.arcsinh(z[..., rows, columns] / left[..., rows, columns + 1])
-        a = self._of_pairs()
+        a = self._pair_concentrations()
         return normal_from_beta(logit, a, a)
 
     def _powers(self) -> jax.Array:

@@ -46,29 +46,29 @@ class Pareto(Distribution):
     def support(self) -> Constraint:
         return constraints.at_least(self.scale)
 
-    def _of_exponential(self, e: jax.Array) -> jax.Array:
+    def _from_exponential(self, e: jax.Array) -> jax.Array:
         return self.scale * jnp.exp(e / self.alpha)
 
-    def _exponential_of(self, z: jax.Array) -> jax.Array:
+    def _to_exponential(self, z: jax.Array) -> jax.Array:
         return self.alpha * jnp.log1p((z - self.scale) / self.scale)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self._of_exponential(-jnp.log(eps))
+        return self._from_exponential(-jnp.log(eps))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return jnp.exp(-self._exponential_of(z))
+        return jnp.exp(-self._to_exponential(z))
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
-            return jnp.log(self.alpha) - self._exponential_of(z) - jnp.log(z)
+            return jnp.log(self.alpha) - self._to_exponential(z) - jnp.log(z)
 
         return self._supported(z, self.scale, inside)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
-        return -jnp.expm1(-self._exponential_of(jnp.maximum(x, self.scale)))
+        return -jnp.expm1(-self._to_exponential(jnp.maximum(x, self.scale)))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return on_unit_interval(lambda u: self._of_exponential(-jnp.log1p(-u)), u)
+        return on_unit_interval(lambda u: self._from_exponential(-jnp.log1p(-u)), u)
 
     def _entropy(self) -> jax.Array:
         return jnp.log(self.scale / self.alpha) + 1 + 1 / self.alpha
@@ -132,39 +132,39 @@ class GeneralizedPareto(Distribution):
     def support(self) -> Constraint:
         return generalized_support(self.loc, self.scale, self.concentration, lower=0.0)
 
-    def _of_exponential(self, e: jax.Array) -> jax.Array:
+    def _from_exponential(self, e: jax.Array) -> jax.Array:
         return self.loc + self.scale * e * expm1_over(self.concentration * e)
 
-    def _exponential_of(self, z: jax.Array) -> jax.Array:
+    def _to_exponential(self, z: jax.Array) -> jax.Array:
         y = (z - self.loc) / self.scale
         return y * log1p_over(self.concentration * y)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self._of_exponential(-jnp.log(eps))
+        return self._from_exponential(-jnp.log(eps))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return jnp.exp(-self._exponential_of(z))
+        return jnp.exp(-self._to_exponential(z))
 
     def _log_prob_of_exponential(self, e: jax.Array) -> jax.Array:
         return -jnp.log(self.scale) - (1 + self.concentration) * e
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
-            return self._log_prob_of_exponential(self._exponential_of(z))
+            return self._log_prob_of_exponential(self._to_exponential(z))
 
         return self._supported(z, self.loc, inside)
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
         e = -jnp.log(eps)
-        return self._of_exponential(e), self._log_prob_of_exponential(e)
+        return self._from_exponential(e), self._log_prob_of_exponential(e)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         valid = self.support.check(x) | jnp.isnan(x)
-        inside = -jnp.expm1(-self._exponential_of(jnp.where(valid, x, self.loc)))
+        inside = -jnp.expm1(-self._to_exponential(jnp.where(valid, x, self.loc)))
         return jnp.where(valid | jnp.isnan(inside), inside, (x > self.loc).astype(x.dtype))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return on_unit_interval(lambda u: self._of_exponential(-jnp.log1p(-u)), u)
+        return on_unit_interval(lambda u: self._from_exponential(-jnp.log1p(-u)), u)
 
     def _entropy(self) -> jax.Array:
         return jnp.log(self.scale) + self.concentration + 1

@@ -126,9 +126,9 @@ class Wishart(_Bartlett):
         check_lengths(self, scale_tril="pp")
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self._of_factor(bartlett_from_normal(self.df, eps, self._size())[0])
+        return self._from_factor(bartlett_from_normal(self.df, eps, self._size())[0])
 
-    def _of_factor(self, a: jax.Array) -> jax.Array:
+    def _from_factor(self, a: jax.Array) -> jax.Array:
         root = self._root() @ a
         return symmetrize(root @ transpose(root))
 
@@ -150,7 +150,7 @@ class Wishart(_Bartlett):
         a, log_diagonal = bartlett_from_normal(self.df, eps, self._size())
         half_log_det = sum_log_diagonal(self._root()) + jnp.sum(log_diagonal, axis=-1)
         log_prob = self._log_prob_of(half_log_det, jnp.sum(a * a, axis=(-2, -1)), 1.0)
-        return self._of_factor(a), log_prob
+        return self._from_factor(a), log_prob
 
     def _entropy(self) -> jax.Array:
         p = self._size()
@@ -219,9 +219,9 @@ class InverseWishart(_Bartlett):
         check_lengths(self, scale_tril="pp")
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self._of_factor(bartlett_from_normal(self.df, eps, self._size())[0])[0]
+        return self._from_factor(bartlett_from_normal(self.df, eps, self._size())[0])[0]
 
-    def _of_factor(self, a: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def _from_factor(self, a: jax.Array) -> tuple[jax.Array, jax.Array]:
         root = solve_lower_matrix(a, transpose(self._root()))
         return symmetrize(transpose(root) @ root), root
 
@@ -242,7 +242,7 @@ class InverseWishart(_Bartlett):
         a, log_diagonal = bartlett_from_normal(self.df, eps, self._size())
         half_log_det = sum_log_diagonal(self._root()) - jnp.sum(log_diagonal, axis=-1)
         log_prob = self._log_prob_of(half_log_det, jnp.sum(a * a, axis=(-2, -1)), -1.0)
-        return self._of_factor(a)[0], log_prob
+        return self._from_factor(a)[0], log_prob
 
     def _entropy(self) -> jax.Array:
         p = self._size()

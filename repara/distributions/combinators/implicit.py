@@ -109,7 +109,7 @@ class ImplicitReparameterization(Distribution):
         for key, value in self.parameters.items():
             check_value(type(self).__name__, key, value, constraints.real, hint=OUT_OF_RANGE_HINT)
 
-    def _place(self, s: jax.Array) -> jax.Array:
+    def _to_support(self, s: jax.Array) -> jax.Array:
         """Maps the real line to the support, with high resolution near its ends."""
         if self.low is None:
             return jnp.sinh(s) if self.high is None else self.high - jnp.exp(-s)
@@ -121,9 +121,9 @@ class ImplicitReparameterization(Distribution):
         reach = math.log(float(jnp.finfo(eps.dtype).max)) - 2
         end = jnp.full(jnp.broadcast_shapes(eps.shape, self._rank_shape()), reach, eps.dtype)
         return quantile(
-            _Of(self._cdf_of),
-            _Of(self._log_prob_of),
-            self._place_static(),
+            _DictionaryFunction(self._cdf_of),
+            _DictionaryFunction(self._log_prob_of),
+            self._static_to_support(),
             self.parameters,
             jnp.broadcast_to(eps, end.shape),
             -end,
@@ -133,14 +133,14 @@ class ImplicitReparameterization(Distribution):
     def _rank_shape(self) -> Shape:
         return jnp.broadcast_shapes(*(v.shape for v in self.parameters.values()))
 
-    def _place_static(self) -> Callable[[jax.Array], jax.Array]:
-        return ImplicitReparameterization._without_checks(low=self.low, high=self.high)._place
+    def _static_to_support(self) -> Callable[[jax.Array], jax.Array]:
+        return ImplicitReparameterization._without_checks(low=self.low, high=self.high)._to_support
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return self._cdf_of(z, **self.parameters)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
-        inside = self._place(jnp.zeros((), z.dtype))
+        inside = self._to_support(jnp.zeros((), z.dtype))
         return self._supported(z, inside, lambda z: self._log_prob_of(z, **self.parameters))
 
     def _cdf(self, x: jax.Array) -> jax.Array:
@@ -150,7 +150,7 @@ class ImplicitReparameterization(Distribution):
         return on_unit_interval(self._transform, u)
 
 
-class _Of:
+class _DictionaryFunction:
     """A function of z and a dictionary, made from one of z and keywords; equal if that is equal."""
 
     def __init__(self, function: Callable[..., jax.Array]) -> None:
@@ -160,7 +160,7 @@ class _Of:
         return self.function(z, **parameters)
 
     def __eq__(self, other: Any) -> bool:
-        return isinstance(other, _Of) and self.function == other.function
+        return isinstance(other, _DictionaryFunction) and self.function == other.function
 
     def __hash__(self) -> int:
         return hash(self.function)

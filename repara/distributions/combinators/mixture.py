@@ -169,7 +169,7 @@ class MixtureSameFamily(Distribution):
         return jnp.sum(self._weights() * (self.components._variance() + between), axis=axis)
 
 
-class _SideBySide(Distribution):
+class _StackedComponents(Distribution):
     """Scalar distributions of any families as one batch, whose last dimension counts them."""
 
     parts: tuple[Distribution, ...]
@@ -269,8 +269,8 @@ class Mixture(Distribution):
         _ = self.batch_shape
 
     def _as_batch(self) -> MixtureSameFamily:
-        side_by_side = _SideBySide._without_checks(parts=self.components)
-        return MixtureSameFamily._without_checks(mixture=self.mixture, components=side_by_side)
+        stacked = _StackedComponents._without_checks(parts=self.components)
+        return MixtureSameFamily._without_checks(mixture=self.mixture, components=stacked)
 
     @property
     def batch_shape(self) -> Shape:

@@ -76,7 +76,7 @@ def _as_tuple(families: Families) -> tuple[type[Distribution], ...]:
 
 
 def kl_of_ready(q: Distribution, p: Distribution) -> jax.Array:
-    """Computes KL(q || p) for distributions that have been made ready for each other.
+    """Computes KL(q || p) for distributions of one dtype and rank.
 
     Closed forms of combinators call it for the parts.
 

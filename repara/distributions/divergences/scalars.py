@@ -35,7 +35,7 @@ __all__: list[str] = []
 @register_kl(LogNormal, LogNormal)
 @register_kl(LogitNormal, LogitNormal)
 def normals(q: Any, p: Any) -> jax.Array:
-    """Computes KL between two scalar normals that have been made ready for each other."""
+    """Computes KL between two scalar normals of one dtype and rank."""
     # With r = log(q.scale / p.scale): (expm1(2 r) - 2 r) / 2 keeps its digits for nearly equal
     # scales, where scale^2 - 1 - log(scale^2) cancels. The same increasing map of both changes
     # nothing.

@@ -38,7 +38,7 @@ def _dirichlet_dirichlet(q: Dirichlet, p: Dirichlet) -> jax.Array:
 
 @register_kl(MultivariateNormal, MultivariateNormal)
 def multivariate_normals(q: MultivariateNormal, p: MultivariateNormal) -> jax.Array:
-    """Computes KL between two multivariate normals that have been made ready for each other."""
+    """Computes KL between two multivariate normals of one dtype and rank."""
     d = q.event_shape[0]
     shift = jnp.sum(p._inverse(q.loc) ** 2, axis=-1)
     if q.scale_diag is not None and p.scale_diag is not None:

@@ -14,7 +14,7 @@ from repara.special.elementwise import select_by_dtype
 
 __all__ = ["IncreasingInNormal"]
 
-# What the slow function gets for elements that do not need it.
+# The argument of the slow function for elements that do not need it.
 _ANY_FAR_NOISE = 6.0
 
 

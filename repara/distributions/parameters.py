@@ -83,7 +83,7 @@ def as_float_arrays(name: str, parameters: Mapping[str, ArrayLike]) -> dict[str,
 
 
 def _cast(x: Any, dtype: DTypeLike) -> jax.Array:
-    # What needs no conversion stays the same array: distributions can be seen to share it.
+    # An array that needs no conversion stays the same object: distributions may share it.
     if isinstance(x, jax.Array) and x.dtype == dtype and not x.weak_type:
         return x
     return jnp.asarray(x).astype(dtype)

@@ -146,11 +146,13 @@ class TruncatedNormal(IncreasingInNormal):
         a, b = jnp.clip(a, low, high), jnp.clip(b, low, high)
         empty = a >= b
         a, b = jnp.where(empty, low, a), jnp.where(empty, high, b)
-        # In a tail only differences of logarithms of tails, which do not underflow.
+        # In a tail use only differences of logarithms of tails, which do not underflow.
         first = jnp.where(tail, jnp.where(left, -b, a), 0.25)
         last = jnp.where(tail, jnp.where(left, -a, b), 0.5)
-        moved = first > near
-        skipped = jnp.where(moved, _drop(near, jnp.where(moved, first, near + 1)), 0.0)
+        starts_later = first > near
+        skipped = jnp.where(
+            starts_later, _drop(near, jnp.where(starts_later, first, near + 1)), 0.0
+        )
         shares = jnp.expm1(-_drop(first, last)) / jnp.expm1(-_drop(near, far))
         in_tail = jnp.exp(-skipped) * shares
         safe = jnp.where(tail, -1.0, a), jnp.where(tail, 1.0, b)
@@ -166,10 +168,10 @@ class TruncatedNormal(IncreasingInNormal):
         return jnp.where(smaller, eps, -eps)
 
     def _moments(self) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-        """Of s, the distance from the mode in scales, whose density falls as exp(-c s - s^2 / 2).
+        """Moments of s, the distance from the mode in scales, with density exp(-c s - s^2 / 2).
 
-        Integrals on both sides of the mode by Gauss' rule: positive terms, also where the interval
-        lies in a tail or is so narrow that moments are small differences.
+        They are Gauss-Legendre integrals on both sides of the mode. All terms are positive, even if
+        the interval lies in a tail or is so narrow that moments are small differences.
 
         Returns:
           The logarithm of the integral of the density relative to the mode, E s, E s^2, and the
@@ -179,14 +181,14 @@ class TruncatedNormal(IncreasingInNormal):
         mode = jnp.clip(jnp.zeros_like(low + high), low, high)
         sums = []
         for side, room in ((-1, mode - low), (1, high - mode)):
-            slope = side * mode  # negative only where there is no room
-            # where the density has fallen by exp(-40)
-            end = jnp.minimum(room, 80 / (slope + jnp.sqrt(slope * slope + 80)))
+            rate = side * mode  # negative only if there is no room on this side
+            # The density has fallen by exp(-40) there.
+            end = jnp.minimum(room, 80 / (rate + jnp.sqrt(rate * rate + 80)))
             points, weights = (
                 jnp.asarray(v, low.dtype).reshape(-1, *(1,) * end.ndim) for v in _RULE
             )
             s = points * end[None]
-            fall = s * (slope[None] + 0.5 * s)
+            fall = s * (rate[None] + 0.5 * s)
             density = weights * end[None] * jnp.exp(-fall)
             moments = [density, side * s * density, s * s * density, fall * density]
             sums.append([jnp.sum(m, axis=0) for m in moments])

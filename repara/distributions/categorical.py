@@ -86,15 +86,15 @@ class Categorical(_OverCategories):
         return constraints.integer_interval(0, self.num_categories - 1)
 
     def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
-        poison = 0 * jnp.sum(self._probs(), axis=-1)
-        return self._index(key, shape).astype(poison.dtype) + poison
+        zero_or_nan = 0 * jnp.sum(self._probs(), axis=-1)
+        return self._index(key, shape).astype(zero_or_nan.dtype) + zero_or_nan
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         log_probs = self._log_probs()
         chosen = z[..., None] == _indices(log_probs)
         inside = jnp.sum(jnp.where(chosen, log_probs, 0), axis=-1)
-        poison = 0 * jnp.sum(self._probs(), axis=-1) + 0 * z
-        inside = jnp.where(jnp.isnan(poison), jnp.nan, inside)
+        zero_or_nan = 0 * jnp.sum(self._probs(), axis=-1) + 0 * z
+        inside = jnp.where(jnp.isnan(zero_or_nan), jnp.nan, inside)
         return jnp.where(self.support.check(z) | jnp.isnan(inside), inside, -jnp.inf)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
@@ -161,8 +161,8 @@ class OneHotCategorical(_OverCategories):
     def _log_prob(self, z: jax.Array) -> jax.Array:
         log_probs = self._log_probs()
         inside = jnp.sum(jnp.where(z == 1, log_probs, 0), axis=-1)
-        poison = 0 * jnp.sum(self._probs(), axis=-1) + 0 * jnp.sum(z, axis=-1)
-        inside = jnp.where(jnp.isnan(poison), jnp.nan, inside)
+        zero_or_nan = 0 * jnp.sum(self._probs(), axis=-1) + 0 * jnp.sum(z, axis=-1)
+        inside = jnp.where(jnp.isnan(zero_or_nan), jnp.nan, inside)
         return jnp.where(self.support.check(z) | jnp.isnan(inside), inside, -jnp.inf)
 
     def _mean(self) -> jax.Array:

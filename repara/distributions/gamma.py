@@ -508,7 +508,7 @@ class Chi(IncreasingInNormal):
         return _gamma_sf(0.5 * self.df, 0.5 * jnp.maximum(x, 0) ** 2)
 
     def _entropy(self) -> jax.Array:
-        # log z = (y + log 2) / 2: E log z from the logarithm of the slope dz/dy = z / 2.
+        # log z = (y + log 2) / 2: E log z from the logarithm of the derivative dz/dy = z / 2.
         a = 0.5 * self.df
         return _entropy_of_log(a) + 0.5 * digamma(a) - 0.5 * math.log(2)
 

@@ -96,10 +96,10 @@ def _log_radial(t: jax.Array, m: int) -> jax.Array:
         x = x - left
         fall = m * (x - jnp.log1p(x)) + 0.5 * (peak * x) ** 2
         # The change of -(r - t)^2 / 2 since t was stopped: it is 0 and carries the derivative in t.
-        moved = (t - stop_gradient(t)) * (peak * (1 + x) - stop_gradient(t)) - 0.5 * (
+        change = (t - stop_gradient(t)) * (peak * (1 + x) - stop_gradient(t)) - 0.5 * (
             t - stop_gradient(t)
         ) ** 2
-        return jnp.exp(moved - fall)
+        return jnp.exp(change - fall)
 
     total = integrate(nodes, integrand, left + right)
     top = m * jnp.log(peak) - 0.5 * (peak - stop_gradient(t)) ** 2 + jnp.log(peak)

@@ -140,5 +140,5 @@ class Stable(Distribution):
 
     def _variance(self) -> jax.Array:
         value = jnp.where(self.stability == 2, 2 * self.scale**2, jnp.inf)
-        poison = 0 * (self.skew + self.loc + self.scale)
-        return jnp.where(self.stability > 1, value, jnp.nan) + poison
+        zero_or_nan = 0 * (self.skew + self.loc + self.scale)
+        return jnp.where(self.stability > 1, value, jnp.nan) + zero_or_nan

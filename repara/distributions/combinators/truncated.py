@@ -110,7 +110,7 @@ class Truncated(Distribution):
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         upper, first, last = self._ends()
-        poison = 0 * self._mass()
+        zero_or_nan = 0 * self._mass()
         p = first * (1 - eps) + last * eps
         above = self.base._isf(jnp.where(upper, p, 0.5))
         below = self.base._icdf(jnp.where(upper, 0.5, p))
@@ -120,7 +120,7 @@ class Truncated(Distribution):
             z = jnp.maximum(z, self.low)
         if self.high is not None:
             z = jnp.minimum(z, self.high)
-        return z + poison
+        return z + zero_or_nan
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         upper, first, last = self._ends()

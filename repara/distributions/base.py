@@ -3,7 +3,7 @@
 A family is a subclass that names its parameters with their constraints, its support and its noise,
 and writes the mathematics in underscored methods (`_transform`, `_log_prob`, ...). Those may assume
 that parameters and argument have one float dtype of at least 32 bits and shapes that broadcast
-without rank promotion. The public methods, which are written here once, see to that: they check
+without rank promotion. The public methods, which are written once, here, ensure this: they check
 shapes, convert 16-bit parameters to float32 and the result back, and turn parameters out of range
 into NaN, so that a wrong parameter cannot give a plausible number under `jit`. Outside `jit` a
 parameter out of range is an error.
@@ -179,9 +179,9 @@ class Distribution:
             self._set("_has_valid_parameters", True)
 
     def _joint_constraints(self) -> Mapping[str, tuple[str, jax.Array]]:
-        """For constraints that join parameters: name -> what it must be, and where it is that.
+        """Returns constraints between parameters: name -> (what it must be, where it is valid).
 
-        Called on a distribution whose parameters have been made ready for each other.
+        It is called on a distribution whose parameters have one dtype and one rank.
         """
         return {}
 
@@ -261,7 +261,7 @@ class Distribution:
 
     @property
     def has_rsample(self) -> bool:
-        """Whether `transform` is differentiable.
+        """True if `transform` is differentiable.
 
         If it is False, `transform`, `inverse` and `rsample` raise, and gradients of expectations
         need an estimator.
@@ -284,7 +284,7 @@ class Distribution:
         Args:
           key: a typed key; consumed. The whole shape is drawn from it.
           shape: the sample shape.
-          source: how the draws depend on one another: `noise.iid`, `noise.antithetic`,
+          source: how the draws depend on each other: `noise.iid`, `noise.antithetic`,
             `noise.stratified`, `noise.sobol`.
 
         Returns:
@@ -323,7 +323,7 @@ class Distribution:
         return self._call(type(self)._transform, eps, self.noise_shape, "eps")
 
     def inverse(self, z: ArrayLike) -> jax.Array:
-        """Recovers the noise of a sample, where the transform is one-to-one.
+        """Recovers the noise of a sample, if the transform is one-to-one.
 
             inverse(transform(eps)) = eps
 
@@ -334,7 +334,8 @@ class Distribution:
           The noise, `shape + batch_shape + noise_shape`.
 
         Raises:
-          NotImplementedError: the transform is not one-to-one.
+          NotImplementedError: the class does not define `_inverse`, as when the transform is not
+            one-to-one.
           ValueError: `z` does not have that shape, or the distribution has no reparameterization.
         """
         self._require_rsample("inverse")
@@ -406,11 +407,11 @@ class Distribution:
         *,
         source: noise_lib.Source = noise_lib.iid,
     ) -> tuple[jax.Array, jax.Array]:
-        """Draws a sample with its log-density, which is often cheaper than asking for each.
+        """Draws a sample with its log-density, which is often cheaper than two calls.
 
             z = transform(eps),   log q(z)
 
-        The gradient of the second is the total one: through the sample and through the density.
+        The gradient of the log-density is the total one: through the sample and the parameters.
 
         Args:
           key: a typed key; consumed.
@@ -431,7 +432,7 @@ class Distribution:
     # Density and summaries.
 
     def log_prob(self, z: ArrayLike) -> jax.Array:
-        """The log-density at z, in nats; -inf outside the support.
+        """Computes the log-density at z, in nats; -inf outside the support.
 
         Args:
           z: values, `shape + batch_shape + event_shape`, or one event for the whole batch.
@@ -445,7 +446,7 @@ class Distribution:
         return self._call(type(self)._log_prob, z, self.event_shape, "z")
 
     def cdf(self, x: ArrayLike) -> jax.Array:
-        """The probability of values up to x.
+        """Computes the probability of values up to x.
 
         Args:
           x: values, `shape + batch_shape`.
@@ -459,7 +460,7 @@ class Distribution:
         return self._call(type(self)._cdf, x, self.event_shape, "x")
 
     def icdf(self, u: ArrayLike) -> jax.Array:
-        """The quantile function, the inverse of `cdf`.
+        """Computes the quantile function, the inverse of `cdf`.
 
         Args:
           u: probabilities in [0, 1], `shape + batch_shape`.
@@ -473,7 +474,7 @@ class Distribution:
         return self._call(type(self)._icdf, u, self.event_shape, "u")
 
     def entropy(self) -> jax.Array:
-        """The (differential) entropy in nats, of shape `batch_shape`."""
+        """Computes the (differential) entropy in nats, of shape `batch_shape`."""
         return self._summary(type(self)._entropy, ())
 
     @property
@@ -496,8 +497,8 @@ class Distribution:
         """A point of highest density, `batch_shape + event_shape`."""
         return self._summary(type(self)._mode, self.event_shape)
 
-    # What a family writes. The arguments and the results of these have the full shape of the public
-    # methods; `self` has been made ready, see `_ready`.
+    # The methods that a family writes. Arguments and results have the shapes of the public methods;
+    # `self` has been prepared by `_ready`.
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         raise self._missing("transform", "_transform")
@@ -523,7 +524,7 @@ class Distribution:
         raise self._missing("closed-form icdf", "_icdf")
 
     # The probability of values above x, and its inverse. A family overrides them if its right tail
-    # keeps more digits that way.
+    # is more accurate that way.
 
     def _sf(self, x: jax.Array) -> jax.Array:
         return 1 - self._cdf(x)
@@ -551,7 +552,7 @@ class Distribution:
             f"{name} has no {what}: its class does not define {method}{instead}"
         )
 
-    # How the public methods reach the underscored ones.
+    # The way from the public methods to the underscored ones.
 
     def _require_rsample(self, what: str) -> None:
         if not self.has_rsample:
@@ -569,7 +570,7 @@ class Distribution:
         trailing: Shape,
         argument: str,
     ) -> _T:
-        """Calls `method` with a value and parameters made ready for each other."""
+        """Calls `method` with a value and parameters of one dtype and matching rank."""
         self._check_parameters()
         value = jnp.asarray(value).astype(self.noise_dtype)
         value = self._broadcast_value(value, trailing, argument)
@@ -601,9 +602,10 @@ class Distribution:
         return jnp.broadcast_to(method(q), self.batch_shape + trailing).astype(self.dtype)
 
     def _child_ranks(self) -> Mapping[str, int]:
-        """The attributes that hold distributions or arrays without constraint, for `_ready`.
+        """Returns the attributes that hold distributions, or arrays without constraint.
 
-        Each comes with the number of batch dimensions that it has more than the distribution.
+        Each comes with its number of additional batch dimensions: components of a mixture have
+        one more than the mixture. `_ready` prepares them.
         """
         return {}
 
@@ -612,7 +614,7 @@ class Distribution:
 
         Each parameter gets leading dimensions of length one up to `rank` before its event
         dimensions; 16-bit parameters become float32; those out of range become NaN, value and
-        gradient. Distributions inside this one are treated alike.
+        gradient. The same is done to the distributions inside this one.
         """
         dtype = dtype or self.noise_dtype
         ready = self._lifted(rank, dtype)
@@ -634,10 +636,10 @@ class Distribution:
     def _supported(
         self, z: jax.Array, inside: ArrayLike, density: Callable[[jax.Array], jax.Array]
     ) -> jax.Array:
-        """The log-density where z is in the support, -inf elsewhere, NaN at NaN.
+        """The log-density if z is in the support, otherwise -inf; NaN at NaN.
 
-        `inside` is a point of the support, or one for each parameter: it stands in for values
-        outside, so that neither their density nor its gradient is ever formed.
+        `inside` is a point of the support, or one per batch member. It replaces values outside, so
+        that neither their density nor its gradient is ever formed.
         """
         valid = self.support.check(z)
         value = density(jnp.where(valid | jnp.isnan(z), z, inside))
@@ -679,7 +681,7 @@ def _is_accepted(front: Shape, batch: Shape) -> bool:
 
 
 def _remedy(argument: str, front: Shape, batch: Shape, event: Shape) -> str:
-    """What to write for an argument that lacks batch dimensions, the end of a message."""
+    """The end of a message: the remedy for an argument that lacks batch dimensions."""
     missing = len(batch) - len(front)
     if missing <= 0:
         return ""

@@ -7,8 +7,13 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.base import Distribution, Shape
+from repara.distributions.base import Shape
 from repara.distributions.discrete import Discrete
+from repara.distributions.probabilities import (
+    check_exactly_one,
+    entropy_term,
+    safe_log,
+)
 from repara.noise import iid
 from repara.special.elementary import sigmoid, softplus
 
@@ -16,7 +21,7 @@ __all__ = ["Bernoulli"]
 
 
 class Bernoulli(Discrete):
-    """The distribution of a coin: 1 with probability p, otherwise 0.
+    """The Bernoulli distribution: 1 with probability p, otherwise 0.
 
         log q(1) = -log(1 + exp(-l)),   log q(0) = -log(1 + exp(l)),   l = log(p / (1 - p))
 
@@ -41,7 +46,8 @@ class Bernoulli(Discrete):
     support = constraints.boolean
 
     def __init__(self, probs: ArrayLike | None = None, logits: ArrayLike | None = None) -> None:
-        _init_probs_or_logits(self, probs, logits)
+        check_exactly_one(type(self).__name__, probs=probs, logits=logits)
+        super().__init__(probs=probs, logits=logits)
 
     def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
         probs = self._probs()
@@ -49,18 +55,17 @@ class Bernoulli(Discrete):
         return jnp.where(jnp.isnan(probs), jnp.nan, (u < probs).astype(probs.dtype))
 
     def _probs(self) -> jax.Array:
-        if self.probs is None:
-            return sigmoid(self.logits)
-        return self.probs
+        probs: jax.Array = sigmoid(self.logits) if self.probs is None else self.probs
+        return probs
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         if self.logits is None:
-            inside = _log_or_inf(jnp.where(z == 1, self.probs, 1 - self.probs))
+            inside = safe_log(jnp.where(z == 1, self.probs, 1 - self.probs))
         else:
             # log sigmoid(l) for z = 1 and log sigmoid(-l) for z = 0: z l - log(1 + exp(l)) cancels.
             inside = -softplus((1 - 2 * z) * self.logits)
-        # The selection comes last: without it XLA's CPU backend (jax 0.10) hands exponentials and
-        # the sum over pixels to one kernel that is several times slower.
+        # The selection comes last: otherwise XLA's CPU backend (jax 0.10) puts the exponentials and
+        # the sum over pixels into one kernel that is several times slower.
         outside = jnp.where(jnp.isnan(z), jnp.nan, -jnp.inf)
         return jnp.where(constraints.boolean.check(z), inside, outside)
 
@@ -71,8 +76,9 @@ class Bernoulli(Discrete):
 
     def _entropy(self) -> jax.Array:
         if self.logits is None:
-            return _entropy_of(self.probs) + _entropy_of(1 - self.probs)
-        # softplus(l) - l sigmoid(l), with the logit's own sign taken out so that nothing overflows.
+            return entropy_term(self.probs) + entropy_term(1 - self.probs)
+        # softplus(l) - l sigmoid(l), with the logit replaced by its size, so that nothing
+        # overflows.
         size = jnp.abs(self.logits)
         return softplus(-size) + size * sigmoid(-size)
 
@@ -82,31 +88,13 @@ class Bernoulli(Discrete):
     def _variance(self) -> jax.Array:
         if self.probs is None:
             return sigmoid(self.logits) * sigmoid(-self.logits)
-        return self.probs * (1 - self.probs)
+        probs: jax.Array = self.probs
+        return probs * (1 - probs)
 
     def _mode(self) -> jax.Array:
         p = self._probs()
         return jnp.where(jnp.isnan(p), p, (p > 0.5).astype(p.dtype))
 
     def enumerate_support(self) -> jax.Array:
-        """All values, [2] + [1] * len(batch_shape), to broadcast against the batch."""
+        """Returns all values, [2] + [1] * len(batch_shape), to broadcast."""
         return jnp.arange(2, dtype=self.dtype).reshape((2,) + (1,) * len(self.batch_shape))
-
-
-def _log_or_inf(p: jax.Array) -> jax.Array:
-    return jnp.where(p == 0, -jnp.inf, jnp.log(jnp.where(p == 0, 1, p)))
-
-
-def _entropy_of(p: jax.Array) -> jax.Array:
-    """-p log p, 0 at p = 0."""
-    return -p * jnp.log(jnp.where(p == 0, 1, p))
-
-
-def _init_probs_or_logits(
-    self: Distribution, probs: ArrayLike | None, logits: ArrayLike | None, **others: ArrayLike
-) -> None:
-    """The constructor of families that take either; the one not given is stored as None."""
-    if (probs is None) == (logits is None):
-        given = "neither" if probs is None else "both"
-        raise TypeError(f"{type(self).__name__} takes exactly one of probs and logits, got {given}")
-    Distribution.__init__(self, **others, probs=probs, logits=logits)

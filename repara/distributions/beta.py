@@ -1,4 +1,4 @@
-"""The beta distribution and the ratio of its two parts, from one normal noise."""
+"""The beta distribution and Fisher-Snedecor's F, from one normal noise."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from jax.scipy.special import digamma, ndtr
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.of_normal import OfNormal, at_any
+from repara.distributions.increasing_in_normal import IncreasingInNormal, for_any_noise
 from repara.special import (
     beta_from_normal,
     log_betainc,
@@ -29,7 +29,7 @@ def log_beta(a: jax.Array, b: jax.Array) -> jax.Array:
     return excess + (a - 1) * jnp.log(a / n) + (b - 1) * jnp.log(b / n) - jnp.log(n)
 
 
-class Beta(OfNormal):
+class Beta(IncreasingInNormal):
     """The beta distribution.
 
         q(x) = x^(a - 1) (1 - x)^(b - 1) / B(a, b),   0 <= x <= 1
@@ -37,7 +37,7 @@ class Beta(OfNormal):
 
     with a = concentration1, b = concentration0 and I the regularized incomplete beta function.
     Samples of small concentrations are often so near an end that they round to it;
-    `repara.special.logit_beta_from_normal` gives their logits.
+    `repara.special.logit_beta_from_normal` computes their logits.
 
     Args:
       concentration1: the power of x, from 1e-2 to 1e5, any shape that broadcasts. Samples in
@@ -47,8 +47,9 @@ class Beta(OfNormal):
     Raises:
       ValueError: a concrete concentration that is not positive, or shapes that do not broadcast.
 
-    Source:
-      Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients".
+    References:
+      Figurnov, Mohamed and Mnih (2018), "Implicit reparameterization gradients",
+      https://arxiv.org/abs/1805.08498
 
     Example:
       >>> round(float(Beta(1.0, 1.0).transform(0.5)), 4)  # Phi(1/2)
@@ -69,12 +70,12 @@ class Beta(OfNormal):
     def _transform(self, eps: jax.Array) -> jax.Array:
         return beta_from_normal(eps, self.concentration1, self.concentration0)
 
-    def _at_any(self, eps: jax.Array) -> jax.Array:
-        def beyond(eps: jax.Array) -> jax.Array:
+    def _transform_any(self, eps: jax.Array) -> jax.Array:
+        def far(eps: jax.Array) -> jax.Array:
             y = far_logit_beta_from_normal(eps, self.concentration1, self.concentration0)
             return sigmoid(y)
 
-        return at_any(self._transform, beyond, eps, only_single=True)
+        return for_any_noise(self._transform, far, eps, only_in_float32=True)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         y = jnp.log(z) - jnp.log1p(-z)
@@ -84,7 +85,7 @@ class Beta(OfNormal):
         a, b = self.concentration1, self.concentration0
 
         def inside(z: jax.Array) -> jax.Array:
-            # 0 log 0 = 0 where a concentration is 1.
+            # 0 log 0 = 0 if a concentration is 1.
             left = jnp.where((a == 1) & (z == 0), 0.0, (a - 1) * jnp.log(z))
             right = jnp.where((b == 1) & (z == 1), 0.0, (b - 1) * jnp.log1p(-z))
             return left + right - self._log_beta()
@@ -92,7 +93,7 @@ class Beta(OfNormal):
         return self._supported(z, 0.5, inside)
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
-        # From the logit: a value that rounds to 0 or 1 has the density of what it rounds from.
+        # From the logit: a value that rounds to 0 or 1 has the density of the unrounded value.
         a, b = self.concentration1, self.concentration0
         y = logit_beta_from_normal(eps, a, b)
         density = -(a - 1) * softplus(-y) - (b - 1) * softplus(y)
@@ -118,22 +119,22 @@ class Beta(OfNormal):
         return self.concentration1 / total * (self.concentration0 / total) / (total + 1)
 
     def _mode(self) -> jax.Array:
-        # Inside for a > 1 and b > 1; else at the end where the density is highest, or either end.
+        # Inside for a > 1 and b > 1; otherwise an end at which the density is highest.
         a, b = self.concentration1, self.concentration0
         inner = (a > 1) & (b > 1)
         x, y = jnp.where(inner, a, 2) - 1, jnp.where(inner, b, 2) - 1
         flat = jnp.where((a == 1) & (b == 1), 0.5, 0)
         outside = jnp.where(a > b, 1, flat).astype(a.dtype) * (a / a) * (b / b)
-        return jnp.where(inner, x / (x + y), outside)  # NaN where a parameter is
+        return jnp.where(inner, x / (x + y), outside)  # NaN if a parameter is NaN
 
 
-class FisherSnedecor(OfNormal):
-    """The Fisher-Snedecor (F) distribution: the ratio of two chi-squared variables over their df.
+class FisherSnedecor(IncreasingInNormal):
+    """The Fisher-Snedecor (F) distribution: a ratio of chi-squared variables, each over its df.
 
         z = df2 / df1  y / (1 - y),   y = I^-1(Phi(eps); df1 / 2, df2 / 2),   eps ~ N(0, 1)
 
-    with I the regularized incomplete beta function. Moments that do not exist are inf, the variance
-    NaN where the mean is inf.
+    with I the regularized incomplete beta function. Moments that do not exist are inf; the
+    variance is NaN if the mean is inf.
 
     Args:
       df1: degrees of freedom of the numerator, from 0.02 to 2e5; any shape that broadcasts.
@@ -164,11 +165,11 @@ class FisherSnedecor(OfNormal):
     def _transform(self, eps: jax.Array) -> jax.Array:
         return jnp.exp(logit_beta_from_normal(eps, *self._halves()) - self._log_ratio())
 
-    def _at_any(self, eps: jax.Array) -> jax.Array:
-        def beyond(eps: jax.Array) -> jax.Array:
+    def _transform_any(self, eps: jax.Array) -> jax.Array:
+        def far(eps: jax.Array) -> jax.Array:
             return jnp.exp(far_logit_beta_from_normal(eps, *self._halves()) - self._log_ratio())
 
-        return at_any(self._transform, beyond, eps, only_single=True)
+        return for_any_noise(self._transform, far, eps, only_in_float32=True)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return normal_from_beta(jnp.log(z) + self._log_ratio(), *self._halves())
@@ -182,7 +183,7 @@ class FisherSnedecor(OfNormal):
             return -a * softplus(-y) - b * softplus(y) - log_beta(a, b) - jnp.log(z)
 
         value = self._supported(jnp.where(at_zero, 1.0, z), 1.0, inside)
-        # The limits at 0: finite for two degrees of freedom alone.
+        # The limits at 0: finite only for two degrees of freedom.
         limit = jnp.where(self.df1 < 2, jnp.inf, jnp.where(self.df1 > 2, -jnp.inf, 0.0))
         return jnp.where(at_zero, limit + 0 * (self.df1 + self.df2), value)
 

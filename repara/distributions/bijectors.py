@@ -1,8 +1,9 @@
-"""One-to-one maps with their log-determinants, for `Transformed`.
+"""One-to-one maps with their log-determinants; `Transformed` uses them.
 
-A bijector is an immutable pytree whose leaves are its parameters. `event_ndims` says how many
-trailing dimensions it mixes: 0 for a map of numbers, 1 for a map of vectors. One whose `onto_reals`
-is true maps all of R^D onto all of R^D, so that a density need not look for values outside.
+A bijector is an immutable pytree whose leaves are its parameters. `event_ndims` is the
+number of trailing dimensions that it mixes: 0 for a map of numbers, 1 for a map of vectors. If
+`onto_reals` is true, the map is from all of R^D onto all of R^D, and a density need not check for
+values outside its range.
 """
 
 import math
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 
 from repara.distributions import constraints
 from repara.distributions.base import OUT_OF_RANGE_HINT, Shape
-from repara.distributions.multivariate_normal import _solve, _times
+from repara.distributions.linear_algebra import matvec, solve_lower
 from repara.distributions.parameters import as_float_arrays, check_value, nan_if_invalid
 from repara.distributions.pytree import pytree_dataclass
 from repara.special.elementary import sigmoid, softplus, tanh
@@ -39,23 +40,23 @@ class Bijector(Protocol):
 
     @property
     def event_ndims(self) -> int:
-        """How many trailing dimensions the map mixes."""
+        """The number of trailing dimensions that the map mixes."""
         ...
 
     def forward(self, x: jax.Array) -> jax.Array:
-        """y, of shape `[..., *forward_shape(event)]`."""
+        """Returns y, of shape `[..., *forward_shape(event)]`."""
         ...
 
     def inverse(self, y: jax.Array) -> jax.Array:
-        """x, of shape `[..., *event]`."""
+        """Returns x, of shape `[..., *event]`."""
         ...
 
     def log_det(self, x: jax.Array) -> jax.Array:
-        """log |det dy/dx| at x, `[...]`: the trailing `event_ndims` dimensions are summed."""
+        """Returns log |det dy/dx| at x, `[...]`: trailing `event_ndims` dimensions are summed."""
         ...
 
     def forward_shape(self, shape: Shape) -> Shape:
-        """The shape of the event that an event of this shape becomes."""
+        """Returns the event shape of y for an event shape of x."""
         ...
 
 
@@ -165,8 +166,8 @@ class Tanh(_Elementwise):
 
         y = tanh(x),   log |dy/dx| = 2 (log 2 - |x| - log(1 + exp(-2 |x|)))
 
-    Where tanh rounds to 1 or -1, the inverse is that of the nearest number inside, and the density
-    of a transformed distribution there is finite.
+    If tanh rounds to 1 or -1, the inverse uses the nearest number inside, and the density of a
+    transformed distribution there is finite.
 
     Args:
       None.
@@ -180,7 +181,7 @@ class Tanh(_Elementwise):
         return tanh(x)
 
     def inverse(self, y: jax.Array) -> jax.Array:
-        # A sample beyond x = 9 in float32, 19 in float64, comes back as y = 1.
+        # Beyond x = 9 in float32, or 19 in float64, y rounds to 1.
         below = 1 - jnp.finfo(y.dtype).epsneg
         y = jnp.where(jnp.abs(y) == 1, jnp.sign(y) * below, y)
         return 0.5 * (jnp.log1p(y) - jnp.log1p(-y))
@@ -191,13 +192,13 @@ class Tanh(_Elementwise):
 
 @pytree_dataclass
 class Affine(_Parametric, _Elementwise):
-    """A shift and a stretch of numbers.
+    """An affine map of numbers.
 
         y = loc + scale x
 
     Args:
       loc: the shift; it broadcasts with the trailing dimensions of x.
-      scale: the stretch, positive; it broadcasts with the trailing dimensions of x.
+      scale: the factor, positive; it broadcasts with the trailing dimensions of x.
 
     Raises:
       ValueError: a concrete `scale` that is not positive.
@@ -228,6 +229,8 @@ class Affine(_Parametric, _Elementwise):
 
 
 class _OfVectors:
+    """A map of vectors that keeps their length."""
+
     event_ndims: ClassVar[int] = 1
 
     def forward_shape(self, shape: Shape) -> Shape:
@@ -244,7 +247,7 @@ class ScaleTril(_Parametric, _OfVectors):
       scale_tril: L, `[..., d, d]`, lower triangular with a positive diagonal.
 
     Raises:
-      ValueError: a concrete matrix that is not that.
+      ValueError: a concrete matrix that is not of this form.
 
     Example:
       >>> y = ScaleTril(jnp.array([[2.0, 0.0], [1.0, 1.0]])).forward(jnp.array([1.0, 1.0]))
@@ -261,10 +264,10 @@ class ScaleTril(_Parametric, _OfVectors):
         return jnp.tril(root.reshape((1,) * (x.ndim + 1 - root.ndim) + root.shape))
 
     def forward(self, x: jax.Array) -> jax.Array:
-        return _times(self._root(x), x)
+        return matvec(self._root(x), x)
 
     def inverse(self, y: jax.Array) -> jax.Array:
-        return _solve(self._root(y), y)
+        return solve_lower(self._root(y), y)
 
     def log_det(self, x: jax.Array) -> jax.Array:
         diagonal = jnp.diagonal(self._root(x), axis1=-2, axis2=-1)
@@ -272,6 +275,8 @@ class ScaleTril(_Parametric, _OfVectors):
 
 
 class _ToSimplex(_OfVectors):
+    """A map from R^n to the simplex in R^(n + 1)."""
+
     def forward_shape(self, shape: Shape) -> Shape:
         return (*shape[:-1], shape[-1] + 1)
 
@@ -287,8 +292,9 @@ class SoftmaxCentered(_ToSimplex):
     Args:
       None.
 
-    Source:
-      Aitchison & Shen (1980), "Logistic-normal distributions: some properties and uses".
+    References:
+      Aitchison and Shen (1980), "Logistic-normal distributions: some properties and uses",
+      https://doi.org/10.1093/biomet/67.2.261
 
     Example:
       >>> [round(float(v), 4) for v in SoftmaxCentered().forward(jnp.zeros(2))]
@@ -312,17 +318,18 @@ def _log_softmax_centered(x: jax.Array) -> jax.Array:
 
 @pytree_dataclass
 class StickBreaking(_ToSimplex):
-    """Pieces broken off a stick: from R^n to the interior of the simplex in R^(n+1).
+    """The stick-breaking map from R^n to the interior of the simplex in R^(n+1).
 
         y_k = s_k prod_{j<k} (1 - s_j),   s_k = sigmoid(x_k - log(n - k)),   k = 0, ..., n - 1
 
-    The offsets make x = 0 the centre. The determinant is that of the first n coordinates of y.
+    The offsets map x = 0 to the center. The determinant is that of the first n coordinates of y.
 
     Args:
       None.
 
-    Source:
-      The Stan reference manual, section "Unit simplex".
+    References:
+      The Stan reference manual, section "Unit simplex",
+      https://mc-stan.org/docs/reference-manual/transforms.html
 
     Example:
       >>> [round(float(v), 4) for v in StickBreaking().forward(jnp.zeros(2))]
@@ -347,7 +354,7 @@ class StickBreaking(_ToSimplex):
         return jnp.exp(jnp.concatenate([log_s, zero], axis=-1) + before)
 
     def inverse(self, y: jax.Array) -> jax.Array:
-        # What is left of the stick, summed from its end, so that nothing is subtracted.
+        # The remaining length of the stick, summed from its end: nothing is subtracted.
         rest = jnp.cumsum(y[..., ::-1], axis=-1)[..., ::-1][..., 1:]
         return jnp.log(y[..., :-1]) - jnp.log(rest) + self._offsets(y, y.shape[-1] - 1)
 
@@ -359,19 +366,19 @@ class StickBreaking(_ToSimplex):
 
 @pytree_dataclass
 class Invert:
-    """A bijector backwards.
+    """The inverse of a bijector.
 
         y = b^-1(x)
 
     Args:
-      bijector: b, of numbers or of vectors.
+      bijector: b, a map of numbers or of vectors.
 
     Example:
       >>> float(Invert(Exp()).forward(jnp.float32(1.0)))
       0.0
     """
 
-    bijector: Any
+    bijector: Bijector
 
     @property
     def event_ndims(self) -> int:
@@ -379,7 +386,7 @@ class Invert:
 
     @property
     def onto_reals(self) -> bool:
-        return getattr(self.bijector, "onto_reals", False)
+        return bool(getattr(self.bijector, "onto_reals", False))
 
     def forward(self, x: jax.Array) -> jax.Array:
         return self.bijector.inverse(x)
@@ -397,19 +404,19 @@ class Invert:
 
 @pytree_dataclass
 class Chain:
-    """Bijectors one after the other, the first in the tuple first.
+    """The composition of bijectors; the first in the tuple is applied first.
 
         y = b_n(... b_2(b_1(x)))
 
     Args:
-      bijectors: a tuple of them.
+      bijectors: a tuple of bijectors.
 
     Example:
       >>> float(Chain((Affine(0.0, 2.0), Exp())).forward(jnp.float32(0.0)))
       1.0
     """
 
-    bijectors: tuple[Any, ...]
+    bijectors: tuple[Bijector, ...]
 
     @property
     def event_ndims(self) -> int:
@@ -432,11 +439,12 @@ class Chain:
     def log_det(self, x: jax.Array) -> jax.Array:
         total: Any = 0.0
         for b in self.bijectors:
-            # A map of numbers inside a map of vectors: its logarithms are summed over the vector.
+            # The terms of a map of numbers inside a map of vectors are summed over the vector.
             extra = tuple(range(b.event_ndims - self.event_ndims, 0))
             total = total + jnp.sum(b.log_det(x), axis=extra)
             x = b.forward(x)
-        return total
+        log_det: jax.Array = total
+        return log_det
 
     def forward_shape(self, shape: Shape) -> Shape:
         for b in self.bijectors:

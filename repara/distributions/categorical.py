@@ -8,9 +8,13 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Shape
-from repara.distributions.bernoulli import _entropy_of, _init_probs_or_logits, _log_or_inf
 from repara.distributions.constraints import Constraint
 from repara.distributions.discrete import Discrete
+from repara.distributions.probabilities import (
+    check_exactly_one,
+    entropy_term,
+    safe_log,
+)
 from repara.noise import iid
 
 __all__ = ["Categorical", "OneHotCategorical"]
@@ -25,18 +29,20 @@ class _OverCategories(Discrete, abstract=True):
     }
 
     def __init__(self, probs: ArrayLike | None = None, logits: ArrayLike | None = None) -> None:
-        _init_probs_or_logits(self, probs, logits)
+        check_exactly_one(type(self).__name__, probs=probs, logits=logits)
+        super().__init__(probs=probs, logits=logits)
 
     @property
     def num_categories(self) -> int:
-        """How many categories there are."""
-        return (self.logits if self.probs is None else self.probs).shape[-1]
+        """The number of categories."""
+        parameter: jax.Array = self.logits if self.probs is None else self.probs
+        return parameter.shape[-1]
 
     def _log_probs(self) -> jax.Array:
         """Normalized log-probabilities, [..., K]."""
         if self.probs is None:
             return jax.nn.log_softmax(self.logits, axis=-1)
-        return _log_or_inf(self.probs)
+        return safe_log(self.probs)
 
     def _probs(self) -> jax.Array:
         return jax.nn.softmax(self.logits, axis=-1) if self.probs is None else self.probs
@@ -49,7 +55,7 @@ class _OverCategories(Discrete, abstract=True):
 
     def _entropy(self) -> jax.Array:
         if self.probs is not None:
-            return jnp.sum(_entropy_of(self.probs), axis=-1)
+            return jnp.sum(entropy_term(self.probs), axis=-1)
         log_probs = self._log_probs()
         impossible = log_probs == -jnp.inf
         return -jnp.sum(self._probs() * jnp.where(impossible, 0, log_probs), axis=-1)
@@ -80,15 +86,15 @@ class Categorical(_OverCategories):
         return constraints.integer_interval(0, self.num_categories - 1)
 
     def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
-        poison = 0 * jnp.sum(self._probs(), axis=-1)
-        return self._index(key, shape).astype(poison.dtype) + poison
+        zero_or_nan = 0 * jnp.sum(self._probs(), axis=-1)
+        return self._index(key, shape).astype(zero_or_nan.dtype) + zero_or_nan
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         log_probs = self._log_probs()
         chosen = z[..., None] == _indices(log_probs)
         inside = jnp.sum(jnp.where(chosen, log_probs, 0), axis=-1)
-        poison = 0 * jnp.sum(self._probs(), axis=-1) + 0 * z
-        inside = jnp.where(jnp.isnan(poison), jnp.nan, inside)
+        zero_or_nan = 0 * jnp.sum(self._probs(), axis=-1) + 0 * z
+        inside = jnp.where(jnp.isnan(zero_or_nan), jnp.nan, inside)
         return jnp.where(self.support.check(z) | jnp.isnan(inside), inside, -jnp.inf)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
@@ -102,8 +108,8 @@ class Categorical(_OverCategories):
 
     def _variance(self) -> jax.Array:
         probs = self._probs()
-        centred = _indices(probs) - self._mean()[..., None]
-        return jnp.sum(probs * centred**2, axis=-1)
+        centered = _indices(probs) - self._mean()[..., None]
+        return jnp.sum(probs * centered**2, axis=-1)
 
     def _mode(self) -> jax.Array:
         probs = self._probs()
@@ -111,7 +117,7 @@ class Categorical(_OverCategories):
         return best + 0 * jnp.sum(probs, axis=-1)
 
     def enumerate_support(self) -> jax.Array:
-        """All values, [K] + [1] * len(batch_shape), to broadcast against the batch."""
+        """Returns all values, [K] + [1] * len(batch_shape), to broadcast."""
         values = jnp.arange(self.num_categories, dtype=self.dtype)
         return values.reshape((-1,) + (1,) * len(self.batch_shape))
 
@@ -155,8 +161,8 @@ class OneHotCategorical(_OverCategories):
     def _log_prob(self, z: jax.Array) -> jax.Array:
         log_probs = self._log_probs()
         inside = jnp.sum(jnp.where(z == 1, log_probs, 0), axis=-1)
-        poison = 0 * jnp.sum(self._probs(), axis=-1) + 0 * jnp.sum(z, axis=-1)
-        inside = jnp.where(jnp.isnan(poison), jnp.nan, inside)
+        zero_or_nan = 0 * jnp.sum(self._probs(), axis=-1) + 0 * jnp.sum(z, axis=-1)
+        inside = jnp.where(jnp.isnan(zero_or_nan), jnp.nan, inside)
         return jnp.where(self.support.check(z) | jnp.isnan(inside), inside, -jnp.inf)
 
     def _mean(self) -> jax.Array:
@@ -171,7 +177,7 @@ class OneHotCategorical(_OverCategories):
         return best + 0 * jnp.sum(probs, axis=-1, keepdims=True)
 
     def enumerate_support(self) -> jax.Array:
-        """All values, [K] + [1] * len(batch_shape) + [K], to broadcast against the batch."""
+        """Returns all values, [K] + [1] * len(batch_shape) + [K], to broadcast."""
         k = self.num_categories
         eye = jnp.eye(k, dtype=self.dtype)
         return eye.reshape((k,) + (1,) * len(self.batch_shape) + (k,))

@@ -1,4 +1,4 @@
-"""The Cauchy distribution, half of it, and the Cauchy distribution wrapped around the circle."""
+"""The Cauchy distribution, its absolute value, and its wrapping around the circle."""
 
 import math
 from typing import ClassVar
@@ -15,8 +15,8 @@ from repara.distributions.unit_interval import on_unit_interval
 __all__ = ["Cauchy", "HalfCauchy", "WrappedCauchy"]
 
 
-def _log1p_square(t: jax.Array) -> jax.Array:
-    """log(1 + t^2), where t^2 may overflow."""
+def log1p_square(t: jax.Array) -> jax.Array:
+    """Returns log(1 + t^2), also if t^2 overflows."""
     size = jnp.abs(t)
     far = size > 1
     near, away = jnp.where(far, 1, size), jnp.where(far, size, 1)
@@ -24,7 +24,7 @@ def _log1p_square(t: jax.Array) -> jax.Array:
 
 
 def _cotangent(v: jax.Array) -> jax.Array:
-    """cot(pi v) for v in (0, 1/2], right at both ends."""
+    """cot(pi v) for v in (0, 1/2], accurate at both ends."""
     small = v < 0.25
     low = 1 / jnp.tan(math.pi * jnp.where(small, v, 0.25))
     high = jnp.tan(math.pi * (0.5 - jnp.where(small, 0.25, v)))
@@ -62,16 +62,16 @@ class Cauchy(LocationScale):
 
     @staticmethod
     def _standard_cdf(t: jax.Array) -> jax.Array:
-        # The angle of (-t, 1), which keeps its digits where it is small.
+        # The angle of (-t, 1), which keeps its relative precision if it is small.
         return jnp.arctan2(jnp.ones_like(t), -t) / math.pi
 
     @staticmethod
     def _standard_log_prob(t: jax.Array) -> jax.Array:
-        return -_log1p_square(t) - math.log(math.pi)
+        return -log1p_square(t) - math.log(math.pi)
 
 
 class HalfCauchy(Distribution):
-    """The absolute value of a Cauchy variable centred at 0.
+    """The absolute value of a Cauchy variable centered at 0.
 
         q(x) = 2 / (pi scale (1 + (x / scale)^2)),   x >= 0
         z = scale cot(pi u / 2),   u ~ U(0, 1)
@@ -104,7 +104,7 @@ class HalfCauchy(Distribution):
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
-            return math.log(2 / math.pi) - jnp.log(self.scale) - _log1p_square(z / self.scale)
+            return math.log(2 / math.pi) - jnp.log(self.scale) - log1p_square(z / self.scale)
 
         return self._supported(z, 1.0, inside)
 
@@ -112,7 +112,7 @@ class HalfCauchy(Distribution):
         return jnp.arctan(jnp.maximum(x, 0) / self.scale) * (2 / math.pi)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        # The complement of u is not formed: small u keep their digits.
+        # 1 - u is not formed for small u, which keep their relative precision.
         def quantile(u: jax.Array) -> jax.Array:
             low = u < 0.5
             below = jnp.tan(0.5 * math.pi * jnp.where(low, u, 0.5))
@@ -140,9 +140,9 @@ class WrappedCauchy(Distribution):
         q(x) = (1 - r^2) / (2 pi (1 + r^2 - 2 r cos(x - loc)))
         z = loc + 2 atan((1 - r) / (1 + r) tan(pi (u - 1/2))),   u ~ U(0, 1)
 
-    Samples lie in [loc - pi, loc + pi], and are not wrapped further, so that they follow `loc`
-    smoothly. The density is periodic. Expectations of periodic functions, the only ones that mean
-    something on a circle, have the right pathwise gradient.
+    Samples lie in [loc - pi, loc + pi] and are not wrapped to a fixed interval, so they follow
+    `loc` smoothly. The density is periodic. Pathwise gradients are right for periodic functions,
+    the only ones that are defined on a circle.
 
     Args:
       loc: the mean direction in radians, any shape that broadcasts with `concentration`.
@@ -151,8 +151,9 @@ class WrappedCauchy(Distribution):
     Raises:
       ValueError: a concrete parameter out of range, or shapes that do not broadcast.
 
-    Source:
-      Mardia & Jupp (2000), "Directional statistics", section 3.5.7.
+    References:
+      Mardia and Jupp (2000), "Directional statistics", section 3.5.7,
+      https://doi.org/10.1002/9780470316979
 
     Example:
       >>> float(WrappedCauchy(1.0, 0.5).transform(0.5))
@@ -175,7 +176,7 @@ class WrappedCauchy(Distribution):
         return (1 - self.concentration) / (1 + self.concentration)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        # The distance from the opposite point is where precision is lost: cos is formed as a sine.
+        # Precision would be lost near the point opposite to loc, so a sine replaces the cosine.
         below = eps < 0.5
         v = jnp.where(below, eps, 1 - eps)
         size = 2 * jnp.arctan2(self._ratio() * jnp.cos(math.pi * v), jnp.sin(math.pi * v))

@@ -1,7 +1,7 @@
 """Constraints on parameters and values: named predicates.
 
-Those without matrix factorization apply to NumPy arrays too, where they cost no dispatch to the
-device; concrete parameters are checked that way.
+Predicates without a matrix factorization also work on NumPy arrays, which cost no dispatch to the
+device. Concrete parameters are checked in that way.
 """
 
 import dataclasses
@@ -46,10 +46,10 @@ class Constraint:
     """A named set of values.
 
     Attributes:
-      name: how messages name the set, to be read after "must be".
-      check: maps an array `[..., *event]` to booleans `[...]`, true where the value is in the set.
-        NaN is in no set.
-      event_ndims: how many trailing dimensions one value has.
+      name: the name of the set in messages, after the words "must be".
+      check: maps an array `[..., *event]` to booleans `[...]`, true if the value is in the set. NaN
+        is in no set.
+      event_ndims: the number of trailing dimensions of one value.
 
     Example:
       >>> bool(positive.check(jnp.float32(-1.0)))
@@ -70,19 +70,26 @@ def _numpy_of(x: Any) -> Any:
 
 
 def _is_nan(x: jax.Array) -> jax.Array:
-    return _numpy_of(x).isnan(x)
+    nan: jax.Array = _numpy_of(x).isnan(x)
+    return nan
 
 
 def _is_lower_triangular(x: jax.Array) -> jax.Array:
-    return (x == _numpy_of(x).tril(x)).all(axis=(-2, -1))
+    triangle: jax.Array = _numpy_of(x).tril(x)
+    return (x == triangle).all(axis=(-2, -1))
+
+
+def _diagonal(x: jax.Array) -> jax.Array:
+    diagonal: jax.Array = _numpy_of(x).diagonal(x, 0, -2, -1)
+    return diagonal
 
 
 def _is_lower_cholesky(x: jax.Array) -> jax.Array:
-    return _is_lower_triangular(x) & (_numpy_of(x).diagonal(x, 0, -2, -1) > 0).all(axis=-1)
+    return _is_lower_triangular(x) & (_diagonal(x) > 0).all(axis=-1)
 
 
 def _is_positive_definite(x: jax.Array) -> jax.Array:
-    # An upper and a lower triangle that were computed by different roundings still count as equal.
+    # Upper and lower triangles that differ only by rounding count as equal.
     tolerance = 32 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(x), axis=(-2, -1), initial=0)
     asymmetry = jnp.max(jnp.abs(x - jnp.swapaxes(x, -2, -1)), axis=(-2, -1), initial=0)
     factor = jnp.linalg.cholesky(x)
@@ -106,12 +113,12 @@ def _is_unit_vector(x: jax.Array) -> jax.Array:
 
 
 def _is_correlation_cholesky(x: jax.Array) -> jax.Array:
-    upward = (_numpy_of(x).diagonal(x, 0, -2, -1) >= 0).all(axis=-1)
+    upward = (_diagonal(x) >= 0).all(axis=-1)
     return _is_lower_triangular(x) & upward & _is_unit_vector(x).all(axis=-1)
 
 
 def greater_than(bound: float) -> Constraint:
-    """The values above `bound`, which is excluded.
+    """Returns the constraint to values above `bound`, which is excluded.
 
     Args:
       bound: any number.
@@ -127,11 +134,11 @@ def greater_than(bound: float) -> Constraint:
 
 
 def integer_interval(low: int, high: int) -> Constraint:
-    """The integers from `low` to `high`, both included.
+    """Returns the constraint to integers from `low` to `high`, both included.
 
     Args:
-      low: the least of them.
-      high: the greatest of them.
+      low: the smallest integer.
+      high: the largest integer.
 
     Returns:
       The constraint.
@@ -147,7 +154,7 @@ def integer_interval(low: int, high: int) -> Constraint:
 
 
 def at_least(low: ArrayLike) -> Constraint:
-    """The values from `low` on, which is included.
+    """Returns the constraint to values that are at least `low`.
 
     Args:
       low: a number, or an array that broadcasts with the trailing dimensions of the values.
@@ -163,7 +170,7 @@ def at_least(low: ArrayLike) -> Constraint:
 
 
 def interval(low: ArrayLike, high: ArrayLike) -> Constraint:
-    """The closed interval from `low` to `high`.
+    """Returns the constraint to the closed interval from `low` to `high`.
 
     Args:
       low: a number, or an array that broadcasts with the trailing dimensions of the values.

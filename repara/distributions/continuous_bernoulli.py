@@ -8,20 +8,22 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
-from repara.distributions.bernoulli import _init_probs_or_logits
+from repara.distributions.derivatives import derivative
+from repara.distributions.probabilities import check_exactly_one, logit
+from repara.distributions.unit_interval import on_unit_interval
 from repara.special.elementary import expm1_over, log1p_over, log_sinh_over
 
 __all__ = ["ContinuousBernoulli"]
 
 
 class ContinuousBernoulli(Distribution):
-    """The density on [0, 1] that is proportional to the Bernoulli's likelihood.
+    """The continuous Bernoulli distribution on [0, 1], proportional to p^x (1 - p)^(1 - x).
 
         q(x) = l exp(l x) / (exp(l) - 1),   l = log(p / (1 - p))
         z = log(1 + u (exp(l) - 1)) / l,    u ~ U(0, 1)
 
-    The singularity at p = 1/2 (l = 0) is removable, and is removed: value and every derivative are
-    right there.
+    The formulas have a removable singularity at p = 1/2 (l = 0); the value and every derivative are
+    exact there too.
 
     Args:
       probs: p, strictly between 0 and 1. Exactly one of `probs` and `logits` is given.
@@ -31,9 +33,9 @@ class ContinuousBernoulli(Distribution):
       TypeError: both or neither are given.
       ValueError: a concrete value out of range.
 
-    Source:
-      Loaiza-Ganem & Cunningham (2019), "The continuous Bernoulli: fixing a pervasive error in
-      variational autoencoders", equations 6 to 9.
+    References:
+      Loaiza-Ganem and Cunningham (2019), "The continuous Bernoulli: fixing a pervasive error in
+      variational autoencoders", equations 6 to 9, https://arxiv.org/abs/1907.06845
 
     Example:
       >>> q = ContinuousBernoulli(logits=0.0)
@@ -51,12 +53,12 @@ class ContinuousBernoulli(Distribution):
     noise_marginal = "uniform"
 
     def __init__(self, probs: ArrayLike | None = None, logits: ArrayLike | None = None) -> None:
-        _init_probs_or_logits(self, probs, logits)
+        check_exactly_one(type(self).__name__, probs=probs, logits=logits)
+        super().__init__(probs=probs, logits=logits)
 
     def _logit(self) -> jax.Array:
-        if self.logits is not None:
-            return self.logits
-        return jnp.log(self.probs) - jnp.log1p(-self.probs)
+        logits: jax.Array = logit(self.probs) if self.logits is None else self.logits
+        return logits
 
     def _folded(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """-|l|, and x or 1 - x with it: the distribution is symmetric under l -> -l, x -> 1 - x.
@@ -68,10 +70,10 @@ class ContinuousBernoulli(Distribution):
         return jnp.where(up, -logit, logit), jnp.where(up, 1 - x, x), up
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        logit, u, up = self._folded(eps)
+        signed, u, up = self._folded(eps)
         # With expm1(l) = l E(l) and log1p(w) = w G(w), the division by l cancels.
-        quotient = expm1_over(logit)
-        z = u * quotient * log1p_over(u * logit * quotient)
+        quotient = expm1_over(signed)
+        z = u * quotient * log1p_over(u * signed * quotient)
         return jnp.where(up, 1 - z, z)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
@@ -89,16 +91,14 @@ class ContinuousBernoulli(Distribution):
         return self._inverse(jnp.clip(x, 0, 1))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return jnp.where((u >= 0) & (u <= 1), self._transform(jnp.clip(u, 0, 1)), jnp.nan)
+        return on_unit_interval(self._transform, u)
 
     def _mean(self) -> jax.Array:
         return 0.5 + _mean_excess(0.5 * self._logit())
 
     def _variance(self) -> jax.Array:
         # The variance is the second derivative of the log-normalizer in l.
-        half = 0.5 * self._logit()
-        ones = jnp.ones_like(half)
-        return 0.5 * jax.jvp(_mean_excess, (half,), (ones,))[1]
+        return 0.5 * derivative(_mean_excess, 0.5 * self._logit())
 
     def _entropy(self) -> jax.Array:
         logit = self._logit()
@@ -111,4 +111,4 @@ class ContinuousBernoulli(Distribution):
 
 def _mean_excess(half_logit: jax.Array) -> jax.Array:
     """E[z] - 1/2, half the derivative of log(sinh(h) / h) at h = l / 2."""
-    return 0.5 * jax.jvp(log_sinh_over, (half_logit,), (jnp.ones_like(half_logit),))[1]
+    return 0.5 * derivative(log_sinh_over, half_logit)

@@ -11,9 +11,13 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Shape
-from repara.distributions.bernoulli import _entropy_of, _init_probs_or_logits, _log_or_inf
 from repara.distributions.constraints import Constraint
 from repara.distributions.discrete import Discrete
+from repara.distributions.probabilities import (
+    check_exactly_one,
+    entropy_term,
+    safe_log,
+)
 from repara.noise import open_uniform
 from repara.special import log_betainc, log_gammaincc
 from repara.special.elementary import sigmoid, softplus
@@ -23,28 +27,30 @@ from repara.special.stirling import log_factorial_excess_of_count
 __all__ = ["Binomial", "Geometric", "NegativeBinomial", "Poisson"]
 
 
-def _logs(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
+def _log_probabilities(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
     """log p and log(1 - p)."""
     if probs is None:
         return -softplus(-logits), -softplus(logits)
     sure = probs == 1
-    # log1p: 1 - p has few digits of a small p, which a large count multiplies.
-    return _log_or_inf(probs), jnp.where(sure, -jnp.inf, jnp.log1p(-jnp.where(sure, 0, probs)))
+    # log1p: 1 - p keeps few digits of a small p, and a large count multiplies the error.
+    return safe_log(probs), jnp.where(sure, -jnp.inf, jnp.log1p(-jnp.where(sure, 0, probs)))
 
 
-def _chances(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
+def _probabilities(probs: Any, logits: Any) -> tuple[jax.Array, jax.Array]:
     """p and 1 - p."""
     if probs is None:
         return sigmoid(logits), sigmoid(-logits)
     return probs, 1 - probs
 
 
-def _steps(x: jax.Array, top: ArrayLike, below: Callable[[jax.Array], jax.Array]) -> jax.Array:
-    """The distribution function of counts: `below(k)` for the integer k up to x, 1 from `top`."""
+def _cdf_of_counts(
+    x: jax.Array, top: ArrayLike, cdf: Callable[[jax.Array], jax.Array]
+) -> jax.Array:
+    """The distribution function of counts: cdf(floor(x)), and 1 from `top` on."""
     k = jnp.floor(x)
     inside = (k >= 0) & (k < top)
-    value = below(jnp.where(inside, k, 0))
-    lost = jnp.isnan(x) | jnp.isnan(value)  # also where the parameters are, outside the support
+    value = cdf(jnp.where(inside, k, 0))
+    lost = jnp.isnan(x) | jnp.isnan(value)  # also for NaN parameters, outside the support
     value = jnp.where(inside, value, (k >= top).astype(x.dtype))
     return jnp.where(lost, jnp.nan, value)
 
@@ -57,7 +63,7 @@ class Binomial(Discrete):
     It is discrete: `has_rsample` is False.
 
     Args:
-      total_count: n, a nonnegative integer, any shape that broadcasts with the other.
+      total_count: n, a nonnegative integer, any shape that broadcasts with the probability.
       probs: p, in [0, 1]. Exactly one of `probs` and `logits` is given.
       logits: log(p / (1 - p)), any real number.
 
@@ -85,7 +91,8 @@ class Binomial(Discrete):
         probs: ArrayLike | None = None,
         logits: ArrayLike | None = None,
     ) -> None:
-        _init_probs_or_logits(self, probs, logits, total_count=total_count)
+        check_exactly_one(type(self).__name__, probs=probs, logits=logits)
+        super().__init__(total_count=total_count, probs=probs, logits=logits)
 
     @property
     def support(self) -> Constraint:
@@ -96,7 +103,7 @@ class Binomial(Discrete):
         )
 
     def _probs(self) -> jax.Array:
-        return _chances(self.probs, self.logits)[0]
+        return _probabilities(self.probs, self.logits)[0]
 
     def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
         n, p = jnp.broadcast_arrays(self.total_count, self._probs())
@@ -108,7 +115,8 @@ class Binomial(Discrete):
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(k: jax.Array) -> jax.Array:
             n, rest = self.total_count, self.total_count - k
-            (p, q), (log_p, log_q) = (f(self.probs, self.logits) for f in (_chances, _logs))
+            p, q = _probabilities(self.probs, self.logits)
+            log_p, log_q = _log_probabilities(self.probs, self.logits)
             log_n = jnp.log(jnp.maximum(n, 1))
             excess = (
                 log_factorial_excess_of_count(n)
@@ -120,12 +128,12 @@ class Binomial(Discrete):
         return self._supported(z, 0.0, inside)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
-        n, q = self.total_count, _chances(self.probs, self.logits)[1]
+        n, q = self.total_count, _probabilities(self.probs, self.logits)[1]
 
-        def below(k: jax.Array) -> jax.Array:
+        def cdf(k: jax.Array) -> jax.Array:
             return jnp.exp(log_betainc(jnp.maximum(n - k, 1), k + 1, q))
 
-        return _steps(x, n, below)
+        return _cdf_of_counts(x, n, cdf)
 
     def _mode(self) -> jax.Array:
         n, p = self.total_count, self._probs()
@@ -140,7 +148,7 @@ class Binomial(Discrete):
     def _largest(self) -> int:
         if isinstance(self.total_count, jax.core.Tracer):
             raise NotImplementedError(
-                "Binomial: the size of the support is known only where total_count is concrete"
+                "Binomial: the size of the support is known only if total_count is concrete"
             )
         return int(np.asarray(self.total_count).max(initial=0))
 
@@ -154,9 +162,9 @@ class Binomial(Discrete):
         return -jnp.sum(jnp.exp(log_prob) * finite, axis=0)
 
     def enumerate_support(self) -> jax.Array:
-        """All values, [n + 1] + [1] * len(batch_shape), to broadcast against the batch.
+        """Returns all values, [n + 1] + [1] * len(batch_shape), to broadcast.
 
-        Where `total_count` varies over the batch, n is the largest: the values beyond its own
+        If `total_count` varies over the batch, n is the largest; values above a member's own
         count have log-density -inf.
         """
         values = jnp.arange(self._largest() + 1, dtype=self.dtype)
@@ -198,10 +206,10 @@ class Poisson(Discrete):
         return self._supported(z, 0.0, self._log_prob_inside)
 
     def _log_prob_inside(self, k: jax.Array) -> jax.Array:
-        return -log_factorial_excess_of_count(k) - deviance(k, self.rate, _log_or_inf(self.rate))
+        return -log_factorial_excess_of_count(k) - deviance(k, self.rate, safe_log(self.rate))
 
     def _cdf(self, x: jax.Array) -> jax.Array:
-        return _steps(x, jnp.inf, lambda k: jnp.exp(log_gammaincc(k + 1, self.rate)))
+        return _cdf_of_counts(x, jnp.inf, lambda k: jnp.exp(log_gammaincc(k + 1, self.rate)))
 
     def _entropy(self) -> jax.Array:
         q = jax.tree.map(lambda x: x[None], self)
@@ -246,13 +254,14 @@ class Geometric(Discrete):
     support = constraints.nonnegative_integer
 
     def __init__(self, probs: ArrayLike | None = None, logits: ArrayLike | None = None) -> None:
-        _init_probs_or_logits(self, probs, logits)
+        check_exactly_one(type(self).__name__, probs=probs, logits=logits)
+        super().__init__(probs=probs, logits=logits)
 
     def _probs(self) -> jax.Array:
-        return _chances(self.probs, self.logits)[0]
+        return _probabilities(self.probs, self.logits)[0]
 
     def _log_failure(self) -> jax.Array:
-        return _logs(self.probs, self.logits)[1]
+        return _log_probabilities(self.probs, self.logits)[1]
 
     def _sample(self, key: jax.Array, shape: Shape) -> jax.Array:
         rate = self._log_failure()
@@ -268,11 +277,11 @@ class Geometric(Discrete):
         return self._supported(z, 0.0, inside)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
-        return _steps(x, jnp.inf, lambda k: -jnp.expm1((k + 1) * self._log_failure()))
+        return _cdf_of_counts(x, jnp.inf, lambda k: -jnp.expm1((k + 1) * self._log_failure()))
 
     def _entropy(self) -> jax.Array:
         p = self._probs()
-        return (_entropy_of(p) + _entropy_of(1 - p)) / p
+        return (entropy_term(p) + entropy_term(1 - p)) / p
 
     def _mean(self) -> jax.Array:
         return jnp.exp(-self.logits) if self.probs is None else (1 - self.probs) / self.probs
@@ -285,7 +294,7 @@ class Geometric(Discrete):
 
 
 class NegativeBinomial(Discrete):
-    """The number of successes before the given number of failures.
+    """The number of successes before n failures.
 
         q(k) = Gamma(n + k) / (k! Gamma(n)) p^k (1 - p)^n,   k = 0, 1, ...
 
@@ -321,7 +330,8 @@ class NegativeBinomial(Discrete):
         probs: ArrayLike | None = None,
         logits: ArrayLike | None = None,
     ) -> None:
-        _init_probs_or_logits(self, probs, logits, total_count=total_count)
+        check_exactly_one(type(self).__name__, probs=probs, logits=logits)
+        super().__init__(total_count=total_count, probs=probs, logits=logits)
 
     def _odds(self) -> jax.Array:
         return jnp.exp(self.logits) if self.probs is None else self.probs / (1 - self.probs)
@@ -340,9 +350,11 @@ class NegativeBinomial(Discrete):
         return self._supported(z, 0.0, self._log_prob_inside)
 
     def _log_prob_inside(self, k: jax.Array) -> jax.Array:
-        # Gamma(n + k) / (k! Gamma(n)) is n / (n + k) of what it is for n + k trials.
+        # Gamma(n + k) / (k! Gamma(n)) is n / (n + k) times the binomial coefficient of n + k
+        # trials.
         n, total = self.total_count, self.total_count + k
-        (p, q), (log_p, log_q) = (f(self.probs, self.logits) for f in (_chances, _logs))
+        p, q = _probabilities(self.probs, self.logits)
+        log_p, log_q = _log_probabilities(self.probs, self.logits)
         log_total = jnp.log(total)
         excess = (
             log_factorial_excess_of_count(total)
@@ -353,8 +365,10 @@ class NegativeBinomial(Discrete):
         return excess - jnp.log1p(k / n) - fall - deviance(n, total * q, log_total + log_q)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
-        q = _chances(self.probs, self.logits)[1]
-        return _steps(x, jnp.inf, lambda k: jnp.exp(log_betainc(self.total_count, k + 1, q)))
+        q = _probabilities(self.probs, self.logits)[1]
+        return _cdf_of_counts(
+            x, jnp.inf, lambda k: jnp.exp(log_betainc(self.total_count, k + 1, q))
+        )
 
     def _entropy(self) -> jax.Array:
         q = jax.tree.map(lambda x: x[None], self)

@@ -1,4 +1,4 @@
-"""The logistic distribution rounded to integers, a likelihood for 8-bit images."""
+"""The logistic distribution rounded to integers: a likelihood for 8-bit images."""
 
 from typing import ClassVar
 
@@ -20,20 +20,20 @@ class DiscretizedLogistic(Discrete):
 
         q(k) = sigmoid((k + 1/2 - loc) / scale) - sigmoid((k - 1/2 - loc) / scale)
 
-    where the first and the last value take the tails, so that the probabilities sum to one. It is
-    discrete: `has_rsample` is False.
+    The first and the last value get the tails, so that the probabilities sum to one. The
+    distribution is discrete: `has_rsample` is False.
 
     Args:
-      loc: the location, in units of the values, so from 0 to `num_values` - 1 for an image.
+      loc: the location in units of the values, such as 0 to 255 for 8-bit images.
       scale: the scale of the logistic, positive, in the same units.
-      num_values: how many values there are; 256 for 8-bit images.
+      num_values: the number of values; 256 for 8-bit images.
 
     Raises:
       ValueError: a concrete `scale` that is not positive, or fewer than two values.
 
-    Source:
+    References:
       Kingma et al. (2016), "Improved variational inference with inverse autoregressive flow",
-      section 5.2.
+      section 5.2, https://arxiv.org/abs/1606.04934
 
     Example:
       >>> q = DiscretizedLogistic(127.5, 10.0)
@@ -82,6 +82,6 @@ class DiscretizedLogistic(Discrete):
         return jnp.clip(jnp.round(self.loc), 0, self.num_values - 1)
 
     def enumerate_support(self) -> jax.Array:
-        """All values, [num_values] + [1] * len(batch_shape), to broadcast against the batch."""
+        """Returns all values, [num_values] + [1] * len(batch_shape), to broadcast."""
         values = jnp.arange(self.num_values, dtype=self.dtype)
         return values.reshape((-1,) + (1,) * len(self.batch_shape))

@@ -1,7 +1,7 @@
-"""The exponential distribution and what is made of it: Weibull, Rayleigh, Gompertz.
+"""The exponential distribution and transforms of it: Weibull, Rayleigh, Gompertz.
 
-The noise u of all of them is the probability of values above z, so that the right tail, where u is
-small, keeps its digits in float32.
+The noise u of each is the probability of a value above z, so the right tail, at small u, keeps its
+relative precision in float32.
 """
 
 import math
@@ -15,10 +15,9 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.unit_interval import on_unit_interval
+from repara.special.constants import EULER_GAMMA
 
 __all__ = ["Exponential", "Gompertz", "Rayleigh", "Weibull"]
-
-_EULER = 0.5772156649015329  # Euler's constant
 
 
 class Exponential(Distribution):
@@ -110,14 +109,14 @@ class Weibull(Distribution):
     def __init__(self, scale: ArrayLike, concentration: ArrayLike) -> None:
         super().__init__(scale=scale, concentration=concentration)
 
-    def _of_exponential(self, e: jax.Array) -> jax.Array:
+    def _from_exponential(self, e: jax.Array) -> jax.Array:
         return self.scale * jnp.exp(jnp.log(e) / self.concentration)
 
     def _power(self, z: jax.Array) -> jax.Array:
         return jnp.exp(self.concentration * jnp.log(z / self.scale))
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self._of_exponential(-jnp.log(eps))
+        return self._from_exponential(-jnp.log(eps))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return jnp.exp(-self._power(z))
@@ -134,11 +133,11 @@ class Weibull(Distribution):
         return jnp.where(positive, -jnp.expm1(-self._power(jnp.where(positive, x, 1))), 0 * x)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return on_unit_interval(lambda u: self._of_exponential(-jnp.log1p(-u)), u)
+        return on_unit_interval(lambda u: self._from_exponential(-jnp.log1p(-u)), u)
 
     def _entropy(self) -> jax.Array:
         k = self.concentration
-        return _EULER * (1 - 1 / k) + jnp.log(self.scale / k) + 1
+        return EULER_GAMMA * (1 - 1 / k) + jnp.log(self.scale / k) + 1
 
     def _mean(self) -> jax.Array:
         return self.scale * jnp.exp(gammaln(1 + 1 / self.concentration))
@@ -201,7 +200,7 @@ class Rayleigh(Distribution):
         return on_unit_interval(lambda u: self.scale * jnp.sqrt(-2 * jnp.log1p(-u)), u)
 
     def _entropy(self) -> jax.Array:
-        return 1 + 0.5 * _EULER - 0.5 * math.log(2) + jnp.log(self.scale)
+        return 1 + 0.5 * EULER_GAMMA - 0.5 * math.log(2) + jnp.log(self.scale)
 
     def _mean(self) -> jax.Array:
         return self.scale * math.sqrt(0.5 * math.pi)

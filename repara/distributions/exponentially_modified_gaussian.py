@@ -1,6 +1,5 @@
 """The sum of a normal and an exponential variable."""
 
-import math
 from typing import ClassVar
 
 import jax
@@ -11,12 +10,12 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
 from repara.special import log_ndtr
+from repara.special.constants import HALF_LOG_2PI
 from repara.special.normal import mills_ratio, minus_mills_divided_difference
 from repara.special.quadrature import gauss_legendre
 
 __all__ = ["ExponentiallyModifiedGaussian"]
 
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _RULE = list(zip(*(x.tolist() for x in gauss_legendre(8)), strict=True))
 
 
@@ -26,7 +25,7 @@ class ExponentiallyModifiedGaussian(Distribution):
         q(x) = rate exp(k^2 / 2 - k t) Phi(t - k),   t = (x - loc) / scale, k = rate scale
         z = loc + scale eps_1 - log Phi(-eps_2) / rate,   eps ~ N(0, I)
 
-    Two normal noises make a sample: the transform is not one-to-one, and `inverse` raises.
+    A sample takes two normal noises: the transform is not one-to-one, and `inverse` raises.
 
     Args:
       loc: the mean of the normal variable, any shape that broadcasts with the others.
@@ -68,7 +67,7 @@ class ExponentiallyModifiedGaussian(Distribution):
         left = t < k
         ratio = jnp.log(mills_ratio(jnp.where(left, k - t, 0.0)))
         right = log_ndtr(jnp.where(left, 0.0, t - k)) + jnp.where(left, 0.0, k * (0.5 * k - t))
-        return jnp.where(left, ratio - 0.5 * t**2 - _HALF_LOG_2PI, right)
+        return jnp.where(left, ratio - 0.5 * t**2 - HALF_LOG_2PI, right)
 
     def _standardized(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
         t, k = jnp.broadcast_arrays((z - self.loc) / self.scale, self.rate * self.scale)
@@ -79,14 +78,14 @@ class ExponentiallyModifiedGaussian(Distribution):
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         t, k = self._standardized(x)
-        # Phi(t) less the excess: on the left phi(t) (m(-t) - m(k - t)), on the right, where the two
-        # are nearly the same, a sum of Phi(t) - Phi(t - k) and what the exponential leaves.
+        # Phi(t) minus the excess: on the left phi(t) (m(-t) - m(k - t)), on the right, where the
+        # two are nearly equal, the sum of Phi(t) - Phi(t - k) and the rest of the exponential.
         left, narrow = t < 1, k < 1
-        density = jnp.exp(-0.5 * jnp.where(left, t, 1.0) ** 2 - _HALF_LOG_2PI)
+        density = jnp.exp(-0.5 * jnp.where(left, t, 1.0) ** 2 - HALF_LOG_2PI)
         tail = density * k * minus_mills_divided_difference(jnp.where(left, -t, 0.0), k)
         short = jnp.where(narrow, k, 0.5)
         between = sum(
-            weight * jnp.exp(-0.5 * (t - short * point) ** 2 - _HALF_LOG_2PI)
+            weight * jnp.exp(-0.5 * (t - short * point) ** 2 - HALF_LOG_2PI)
             for point, weight in _RULE
         )
         rest = -jnp.expm1(jnp.minimum(short * (0.5 * short - t), 0.0)) * ndtr(t - short)

@@ -1,4 +1,4 @@
-"""The distributions of extremes: Gumbel, Frechet, and the family that joins them."""
+"""Extreme value distributions: Gumbel, Frechet, and the generalized family."""
 
 import math
 from typing import ClassVar
@@ -13,12 +13,11 @@ from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
 from repara.distributions.location_scale import LocationScale
 from repara.distributions.unit_interval import on_unit_interval
+from repara.special.constants import EULER_GAMMA
 from repara.special.elementary import expm1_over, log1p_over
 from repara.special.polynomial import horner
 
 __all__ = ["Frechet", "GeneralizedExtremeValue", "Gumbel"]
-
-_EULER = 0.5772156649015329  # Euler's constant
 
 
 def _gumbel(u: jax.Array) -> jax.Array:
@@ -43,9 +42,9 @@ class Gumbel(LocationScale):
       1.0
     """
 
-    _standard_mean = _EULER
+    _standard_mean = EULER_GAMMA
     _standard_variance = math.pi**2 / 6
-    _standard_entropy = 1 + _EULER
+    _standard_entropy = 1 + EULER_GAMMA
 
     @staticmethod
     def _standard_icdf(u: jax.Array) -> jax.Array:
@@ -110,7 +109,7 @@ class Frechet(Distribution):
             t = self._scaled_log(z)
             return jnp.log(self.concentration) - t - jnp.log(z - self.loc) - jnp.exp(-t)
 
-        above = jnp.where(z == self.loc, -jnp.inf, z)  # the density at the end itself is 0
+        above = jnp.where(z == self.loc, -jnp.inf, z)  # the density at the end is 0
         return self._supported(above, self.loc + self.scale, inside)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
@@ -123,7 +122,7 @@ class Frechet(Distribution):
 
     def _entropy(self) -> jax.Array:
         a = self.concentration
-        return 1 + _EULER * (1 + 1 / a) + jnp.log(self.scale / a)
+        return 1 + EULER_GAMMA * (1 + 1 / a) + jnp.log(self.scale / a)
 
     def _mean(self) -> jax.Array:
         finite = ~(self.concentration <= 1)
@@ -144,12 +143,12 @@ class Frechet(Distribution):
 
 
 # log Gamma(1 - x) = euler x + sum_{k >= 2} zeta(k) x^k / k, DLMF 5.7.3. The values of zeta up to
-# k = 12 are tabulated, those beyond are 1 + 2^-k + 3^-k + 4^-k + ... cut below 2^-53.
+# k = 12 are tabulated, later ones are 1 + 2^-k + 3^-k + 4^-k + ... cut below 2^-53.
 _ZETA = [1.6449340668482264, 1.2020569031595942, 1.0823232337111382, 1.03692775514337,
          1.0173430619844491, 1.008349277381923, 1.0040773561979444, 1.0020083928260821,
          1.000994575127818, 1.0004941886041194, 1.000246086553308]  # fmt: skip
 _ZETA += [1 + sum(float(n) ** -k for n in range(2, 20)) for k in range(13, 31)]
-_LOG_GAMMA = [_EULER] + [z / k for k, z in enumerate(_ZETA, start=2)]
+_LOG_GAMMA = [EULER_GAMMA] + [z / k for k, z in enumerate(_ZETA, start=2)]
 # The series of (log Gamma(1 - 2 x) - 2 log Gamma(1 - x)) / x^2.
 _LOG_GAMMA_GAP = [z * (2**k - 2) / k for k, z in enumerate(_ZETA, start=2)]
 
@@ -175,8 +174,8 @@ class GeneralizedExtremeValue(Distribution):
         P(x) = exp(-(1 + c y)^(-1 / c)),   y = (x - loc) / scale,   1 + c y > 0
         z = loc + scale ((-log u)^-c - 1) / c,   u ~ U(0, 1)
 
-    With concentration c = 0 it is the Gumbel distribution. That singularity is removable, and is
-    removed: value and every derivative are right there.
+    With concentration c = 0 it is the Gumbel distribution. The formulas have a removable
+    singularity there; the value and every derivative are exact there too.
 
     Args:
       loc: the location, any shape that broadcasts with the others.
@@ -186,8 +185,9 @@ class GeneralizedExtremeValue(Distribution):
     Raises:
       ValueError: a concrete `scale` that is not positive, a NaN, or shapes that do not broadcast.
 
-    Source:
-      Coles (2001), "An introduction to statistical modeling of extreme values", section 3.1.
+    References:
+      Coles (2001), "An introduction to statistical modeling of extreme values", section 3.1,
+      https://doi.org/10.1007/978-1-4471-3675-0
 
     Example:
       >>> u = jnp.exp(-jnp.exp(-1.0))
@@ -210,51 +210,51 @@ class GeneralizedExtremeValue(Distribution):
 
     @property
     def support(self) -> Constraint:
-        return _reached(self.loc, self.scale, self.concentration, lower=None)
+        return generalized_support(self.loc, self.scale, self.concentration, lower=None)
 
-    def _of_gumbel(self, w: jax.Array) -> jax.Array:
+    def _from_gumbel(self, w: jax.Array) -> jax.Array:
         return self.loc + self.scale * w * expm1_over(self.concentration * w)
 
-    def _gumbel_of(self, z: jax.Array) -> jax.Array:
+    def _to_gumbel(self, z: jax.Array) -> jax.Array:
         y = (z - self.loc) / self.scale
         return y * log1p_over(self.concentration * y)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self._of_gumbel(_gumbel(eps))
+        return self._from_gumbel(_gumbel(eps))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return jnp.exp(-jnp.exp(-self._gumbel_of(z)))
+        return jnp.exp(-jnp.exp(-self._to_gumbel(z)))
 
     def _log_prob_of_gumbel(self, w: jax.Array) -> jax.Array:
         return -jnp.log(self.scale) - (1 + self.concentration) * w - jnp.exp(-w)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
-            return self._log_prob_of_gumbel(self._gumbel_of(z))
+            return self._log_prob_of_gumbel(self._to_gumbel(z))
 
         return self._supported(z, self.loc, inside)
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
         w = _gumbel(eps)
-        return self._of_gumbel(w), self._log_prob_of_gumbel(w)
+        return self._from_gumbel(w), self._log_prob_of_gumbel(w)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         valid = self.support.check(x) | jnp.isnan(x)
         inside = self._inverse(jnp.where(valid, x, self.loc))
-        beyond = (self.concentration < 0).astype(x.dtype)
-        return jnp.where(valid | jnp.isnan(inside), inside, beyond)
+        outside = (self.concentration < 0).astype(x.dtype)
+        return jnp.where(valid | jnp.isnan(inside), inside, outside)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
         return on_unit_interval(self._transform, u)
 
     def _entropy(self) -> jax.Array:
-        return jnp.log(self.scale) + _EULER * self.concentration + _EULER + 1
+        return jnp.log(self.scale) + EULER_GAMMA * self.concentration + EULER_GAMMA + 1
 
     def _mean(self) -> jax.Array:
         finite = ~(self.concentration >= 1)
         c = jnp.where(finite, self.concentration, 0)
-        slope = _log_gamma_over(c)
-        mean = self.loc + self.scale * slope * expm1_over(c * slope)
+        ratio = _log_gamma_over(c)
+        mean = self.loc + self.scale * ratio * expm1_over(c * ratio)
         return jnp.where(finite, mean, jnp.inf)
 
     def _variance(self) -> jax.Array:
@@ -266,19 +266,19 @@ class GeneralizedExtremeValue(Distribution):
         return jnp.where(finite, variance, jnp.inf)
 
     def _mode(self) -> jax.Array:
-        # The density of w + c w, so to say: its slope -(1 + c) + exp(-w) is zero there. For
-        # c <= -1 it grows up to the end of the support.
+        # The log-density -(1 + c) w - exp(-w) has the derivative -(1 + c) + exp(-w), which is zero
+        # at the mode. For c <= -1 the density grows up to the end of the support.
         inside = self.concentration > -1
         c = jnp.where(inside | jnp.isnan(self.concentration), self.concentration, 0)
-        mode = self._of_gumbel(-jnp.log1p(c))
+        mode = self._from_gumbel(-jnp.log1p(c))
         end = self.loc - self.scale / jnp.where(inside, -1, self.concentration)
         return jnp.where(inside | jnp.isnan(mode), mode, end)
 
 
-def _reached(
+def generalized_support(
     loc: jax.Array, scale: jax.Array, concentration: jax.Array, lower: float | None
 ) -> Constraint:
-    """Values with 1 + concentration y > 0, y = (x - loc) / scale, and y >= lower where given."""
+    """Returns the constraint 1 + concentration y > 0 and y >= lower, with y = (x - loc) / scale."""
 
     def check(x: jax.Array) -> jax.Array:
         m, s, c = (constraints.like(v, x) for v in (loc, scale, concentration))

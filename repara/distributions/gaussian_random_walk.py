@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
-from repara.distributions.normal import _HALF_LOG_2PI
+from repara.special.constants import HALF_LOG_2PI
 
 __all__ = ["GaussianRandomWalk"]
 
@@ -19,11 +19,11 @@ class GaussianRandomWalk(Distribution):
         z_t = scale (eps_1 + ... + eps_t),   eps ~ N(0, I)
 
     Args:
-      scale: the standard deviation of a step, positive.
-      num_steps: how many steps, the length of one value.
+      scale: the standard deviation of one step, positive.
+      num_steps: the number of steps, which is the length of one value.
 
     Raises:
-      ValueError: a concrete `scale` that is not positive, or fewer steps than one.
+      ValueError: a concrete `scale` that is not positive, or fewer than one step.
 
     Example:
       >>> [float(v) for v in GaussianRandomWalk(2.0, 3).transform(jnp.ones(3))]
@@ -60,11 +60,11 @@ class GaussianRandomWalk(Distribution):
         return self._transform(eps), self._log_prob_of_noise(eps)
 
     def _log_prob_of_noise(self, eps: jax.Array) -> jax.Array:
-        normalizer = self.num_steps * (_HALF_LOG_2PI + jnp.log(self.scale))
+        normalizer = self.num_steps * (HALF_LOG_2PI + jnp.log(self.scale))
         return -0.5 * jnp.sum(eps**2, axis=-1) - normalizer
 
     def _entropy(self) -> jax.Array:
-        return self.num_steps * (0.5 + _HALF_LOG_2PI + jnp.log(self.scale))
+        return self.num_steps * (0.5 + HALF_LOG_2PI + jnp.log(self.scale))
 
     def _steps(self) -> jax.Array:
         steps = jnp.arange(1, self.num_steps + 1, dtype=self.scale.dtype)

@@ -1,4 +1,4 @@
-"""The generalized normal distribution: Laplace, normal and uniform as its cases."""
+"""The generalized normal distribution: with Laplace, normal and uniform as special cases."""
 
 import math
 from typing import ClassVar
@@ -9,14 +9,14 @@ from jax.scipy.special import gammaln
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.gamma import _log_beyond
-from repara.distributions.of_normal import OfNormal, at_any
+from repara.distributions.gamma import far_log_gamma_from_normal
+from repara.distributions.increasing_in_normal import IncreasingInNormal, for_any_noise
 from repara.special import generalized_normal_from_normal, normal_from_generalized_normal
 
 __all__ = ["GeneralizedNormal"]
 
 
-class GeneralizedNormal(OfNormal):
+class GeneralizedNormal(IncreasingInNormal):
     """The generalized normal distribution, also called exponential power distribution.
 
         q(x) = exp(-|x - loc|^power / scale^power) / (2 scale Gamma(1 + 1 / power))
@@ -28,7 +28,7 @@ class GeneralizedNormal(OfNormal):
     Args:
       loc: the median, any shape that broadcasts with the others.
       scale: positive.
-      power: at least 1/8; the samples are NaN below.
+      power: at least 1/8; samples are NaN below that.
 
     Raises:
       ValueError: a concrete `scale` or `power` that is not positive, or shapes that do not
@@ -69,13 +69,14 @@ class GeneralizedNormal(OfNormal):
     def _log_peak(self) -> jax.Array:
         return -math.log(2) - jnp.log(self.scale) - gammaln(1 + 1 / self.power)
 
-    def _at_any(self, eps: jax.Array) -> jax.Array:
-        def beyond(eps: jax.Array) -> jax.Array:
-            # |t|^power is a gamma variable, of whose upper tail each side has half
-            size = jnp.exp(_log_beyond(jnp.abs(eps), 1 / self.power, folds=2) / self.power)
+    def _transform_any(self, eps: jax.Array) -> jax.Array:
+        def far(eps: jax.Array) -> jax.Array:
+            # |t|^power is a gamma variable; each side has half of its upper tail.
+            log_gamma = far_log_gamma_from_normal(jnp.abs(eps), 1 / self.power, tail_factor=2)
+            size = jnp.exp(log_gamma / self.power)
             return self.loc + self.scale * jnp.where(eps < 0, -size, size)
 
-        return at_any(self._transform, beyond, eps)
+        return for_any_noise(self._transform, far, eps)
 
     def _entropy(self) -> jax.Array:
         return 1 / self.power - self._log_peak()

@@ -1,4 +1,4 @@
-"""The absolute value of a normal variable: half-normal and folded normal."""
+"""Absolute values of normal variables: half-normal and folded normal."""
 
 import math
 from typing import ClassVar
@@ -11,19 +11,18 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.unit_interval import on_unit_interval
+from repara.special.constants import HALF_LOG_2PI
 
 __all__ = ["FoldedNormal", "HalfNormal"]
 
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-
 
 class HalfNormal(Distribution):
-    """The absolute value of a normal variable centred at 0.
+    """The absolute value of a normal variable centered at 0.
 
         q(x) = sqrt(2 / pi) / scale exp(-x^2 / (2 scale^2)),   x >= 0
         z = -scale Phi^-1(u / 2),   u ~ U(0, 1)
 
-    The noise u is the probability of values above z, so that the tail keeps its digits.
+    The noise u is the probability of values above z, so the tail keeps its relative precision.
 
     Args:
       scale: the standard deviation of the normal variable, positive.
@@ -53,7 +52,7 @@ class HalfNormal(Distribution):
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
             log_two = math.log(2)
-            return log_two - _HALF_LOG_2PI - jnp.log(self.scale) - 0.5 * (z / self.scale) ** 2
+            return log_two - HALF_LOG_2PI - jnp.log(self.scale) - 0.5 * (z / self.scale) ** 2
 
         return self._supported(z, 0.0, inside)
 
@@ -64,7 +63,7 @@ class HalfNormal(Distribution):
         return on_unit_interval(lambda u: self.scale * (math.sqrt(2) * erfinv(u)), u)
 
     def _entropy(self) -> jax.Array:
-        return 0.5 + _HALF_LOG_2PI - math.log(2) + jnp.log(self.scale)
+        return 0.5 + HALF_LOG_2PI - math.log(2) + jnp.log(self.scale)
 
     def _mean(self) -> jax.Array:
         return self.scale * math.sqrt(2 / math.pi)
@@ -110,14 +109,14 @@ class FoldedNormal(Distribution):
         def inside(z: jax.Array) -> jax.Array:
             near = -0.5 * ((z - self.loc) / self.scale) ** 2
             far = -0.5 * ((z + self.loc) / self.scale) ** 2
-            return jnp.logaddexp(near, far) - jnp.log(self.scale) - _HALF_LOG_2PI
+            return jnp.logaddexp(near, far) - jnp.log(self.scale) - HALF_LOG_2PI
 
         return self._supported(z, 0.0, inside)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         x = jnp.maximum(x, 0)
         root = math.sqrt(0.5) / self.scale
-        # A sum of terms of one sign where |loc| <= x, a difference of small ones beyond.
+        # For |loc| <= x a sum of terms of one sign, otherwise a difference of small terms.
         size = jnp.abs(self.loc)
         low, high = (x - size) * root, (x + size) * root
         central = 0.5 * (erf(low) + erf(high))

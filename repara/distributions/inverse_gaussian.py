@@ -10,36 +10,36 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
-from repara.distributions.of_normal import OfNormal
+from repara.distributions.increasing_in_normal import IncreasingInNormal
 from repara.special import (
     log_inverse_gaussian_from_normal,
     log_k1e,
     normal_from_inverse_gaussian,
 )
+from repara.special.constants import HALF_LOG_2PI
 
 __all__ = ["InverseGaussian", "NormalInverseGaussian"]
 
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
-
-class InverseGaussian(OfNormal):
+class InverseGaussian(IncreasingInNormal):
     """The inverse Gaussian (Wald) distribution.
 
         q(x) = sqrt(l / (2 pi x^3)) exp(-l (x - m)^2 / (2 m^2 x)),   m = loc, l = concentration
         z = m F^-1(Phi(eps); l / m),   eps ~ N(0, 1)
 
-    with F the distribution function for mean 1. One noise a sample and no choice between two roots:
-    the gradient is the exact one.
+    with F the distribution function for mean 1. A sample takes one noise and no choice between
+    two roots; the gradient is exact.
 
     Args:
       loc: the mean, positive; any shape that broadcasts with `concentration`.
-      concentration: positive, from 1e-6 of the mean; the variance is loc^3 / concentration.
+      concentration: positive, at least 1e-6 times the mean; the variance is loc^3 / concentration.
 
     Raises:
       ValueError: a concrete value that is not positive, or shapes that do not broadcast.
 
-    Source:
-      Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients".
+    References:
+      Figurnov, Mohamed and Mnih (2018), "Implicit reparameterization gradients",
+      https://arxiv.org/abs/1805.08498
 
     Example:
       >>> round(float(InverseGaussian(2.0, 4.0).variance), 4)
@@ -67,22 +67,22 @@ class InverseGaussian(OfNormal):
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
             fall = 0.5 * (self.concentration / z) * (z / self.loc - 1) ** 2
-            return 0.5 * jnp.log(self.concentration) - _HALF_LOG_2PI - 1.5 * jnp.log(z) - fall
+            return 0.5 * jnp.log(self.concentration) - HALF_LOG_2PI - 1.5 * jnp.log(z) - fall
 
         return self._supported(z, self.loc, inside)
 
-    def _score_or(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Whether x is not in the support, and the noise of what takes its place there."""
+    def _outside_and_noise(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Returns whether x is outside the support, and the noise of x or of a substitute."""
         outside = x <= 0
         return outside, self._inverse(jnp.where(outside, self.loc, x))
 
     def _cdf(self, x: jax.Array) -> jax.Array:
-        outside, score = self._score_or(x)
-        return jnp.where(outside, 0 * score, ndtr(score))
+        outside, eps = self._outside_and_noise(x)
+        return jnp.where(outside, 0 * eps, ndtr(eps))
 
     def _sf(self, x: jax.Array) -> jax.Array:
-        outside, score = self._score_or(x)
-        return jnp.where(outside, 1 + 0 * score, ndtr(-score))
+        outside, eps = self._outside_and_noise(x)
+        return jnp.where(outside, 1 + 0 * eps, ndtr(-eps))
 
     def _mean(self) -> jax.Array:
         return self.loc + 0 * self.concentration
@@ -97,7 +97,7 @@ class InverseGaussian(OfNormal):
 
 
 class NormalInverseGaussian(Distribution):
-    """The normal-inverse Gaussian distribution: a normal variable of random variance.
+    """The normal-inverse Gaussian distribution: a normal variable with random variance.
 
         q(x) = a s K1(a r) / (pi r) exp(s g + b (x - loc)),   r^2 = s^2 + (x - loc)^2
         z = loc + b v + sqrt(v) eps_2,   v = InverseGaussian(s / g, s^2)(eps_1)
@@ -114,9 +114,9 @@ class NormalInverseGaussian(Distribution):
     Raises:
       ValueError: a concrete parameter out of range, or shapes that do not broadcast.
 
-    Source:
+    References:
       Barndorff-Nielsen (1997), "Normal inverse Gaussian distributions and stochastic volatility
-      modelling".
+      modelling", https://doi.org/10.1111/1467-9469.00045
 
     Example:
       >>> q = NormalInverseGaussian(1.0, 2.0, 5.0, 3.0)
@@ -162,8 +162,8 @@ class NormalInverseGaussian(Distribution):
     def _log_prob(self, z: jax.Array) -> jax.Array:
         d, rest = z - self.loc, self._rest()
         r = jnp.hypot(self.scale, d)
-        # s g + b d - a r is a scalar product less the product of the lengths: by the square of the
-        # cross product where it is small.
+        # s g + b d - a r is a scalar product minus the product of the lengths. If the difference is
+        # small, it comes from the square of the cross product.
         inner, lengths = self.scale * rest + self.skewness * d, self.tailweight * r
         cross = rest * d - self.skewness * self.scale
         near = inner > 0

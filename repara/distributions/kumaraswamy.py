@@ -10,15 +10,14 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.unit_interval import on_unit_interval
+from repara.special.constants import EULER_GAMMA
 from repara.special.elementary import log1mexp
 
 __all__ = ["Kumaraswamy"]
 
-_EULER = 0.5772156649015329  # Euler's constant
-
 
 class Kumaraswamy(Distribution):
-    """The Kumaraswamy distribution, a relative of the beta with a closed quantile function.
+    """The Kumaraswamy distribution: similar to the beta, with a closed-form quantile function.
 
         P(x) = 1 - (1 - x^a)^b,   0 <= x <= 1
         z = (1 - u^(1 / b))^(1 / a),   u ~ U(0, 1)
@@ -30,9 +29,11 @@ class Kumaraswamy(Distribution):
     Raises:
       ValueError: a concrete parameter that is not positive, or shapes that do not broadcast.
 
-    Source:
+    References:
       Kumaraswamy (1980), "A generalized probability density function for double-bounded random
-      processes"; Nalisnick & Smyth (2017), "Stick-breaking variational autoencoders".
+      processes", https://doi.org/10.1016/0022-1694(80)90036-0
+      Nalisnick and Smyth (2017), "Stick-breaking variational autoencoders",
+      https://arxiv.org/abs/1605.06197
 
     Example:
       >>> float(Kumaraswamy(1.0, 1.0).transform(0.25))
@@ -51,21 +52,21 @@ class Kumaraswamy(Distribution):
     def __init__(self, concentration1: ArrayLike, concentration0: ArrayLike) -> None:
         super().__init__(concentration1=concentration1, concentration0=concentration0)
 
-    def _log_of_exponential(self, e: jax.Array) -> jax.Array:
+    def _log_from_exponential(self, e: jax.Array) -> jax.Array:
         """log z for e = -log of the probability of values above z."""
         return log1mexp(-e / self.concentration0) / self.concentration1
 
-    def _of_exponential(self, e: jax.Array) -> jax.Array:
-        return jnp.exp(self._log_of_exponential(e))
+    def _from_exponential(self, e: jax.Array) -> jax.Array:
+        return jnp.exp(self._log_from_exponential(e))
 
-    def _exponential_of(self, z: jax.Array) -> jax.Array:
+    def _to_exponential(self, z: jax.Array) -> jax.Array:
         return -self.concentration0 * log1mexp(self.concentration1 * jnp.log(z))
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self._of_exponential(-jnp.log(eps))
+        return self._from_exponential(-jnp.log(eps))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return jnp.exp(-self._exponential_of(z))
+        return jnp.exp(-self._to_exponential(z))
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
@@ -80,19 +81,19 @@ class Kumaraswamy(Distribution):
         return jnp.log(a) + jnp.log(b) + (a - 1) * log_z + (b - 1) * log_rest
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
-        # Both logarithms from the noise: finite where z rounds to 0 or 1.
+        # Both logarithms come from the noise: they are finite even if z rounds to 0 or 1.
         e = -jnp.log(eps)
-        log_z = self._log_of_exponential(e)
+        log_z = self._log_from_exponential(e)
         return jnp.exp(log_z), self._log_prob_of_logs(log_z, -e / self.concentration0)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         positive = x > 0
         x = jnp.where(positive | jnp.isnan(x), jnp.minimum(x, 1), 0.5)
-        inside = -jnp.expm1(-self._exponential_of(x))
+        inside = -jnp.expm1(-self._to_exponential(x))
         return jnp.where(positive | jnp.isnan(inside), inside, 0)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return on_unit_interval(lambda u: self._of_exponential(-jnp.log1p(-u)), u)
+        return on_unit_interval(lambda u: self._from_exponential(-jnp.log1p(-u)), u)
 
     def _moment(self, n: int) -> jax.Array:
         a, b = self.concentration1, self.concentration0
@@ -100,7 +101,7 @@ class Kumaraswamy(Distribution):
 
     def _entropy(self) -> jax.Array:
         a, b = self.concentration1, self.concentration0
-        harmonic = digamma(b + 1) + _EULER
+        harmonic = digamma(b + 1) + EULER_GAMMA
         return (1 - 1 / b) + (1 - 1 / a) * harmonic - jnp.log(a) - jnp.log(b)
 
     def _mean(self) -> jax.Array:
@@ -110,11 +111,11 @@ class Kumaraswamy(Distribution):
         return self._moment(2) - self._moment(1) ** 2
 
     def _mode(self) -> jax.Array:
-        # Inside for a > 1 and b > 1; else at the end where the density is highest, or either end.
+        # Inside for a > 1 and b > 1; otherwise an end at which the density is highest.
         a, b = self.concentration1, self.concentration0
         inner = (a > 1) & (b > 1)
         x, y = jnp.where(inner, a, 2), jnp.where(inner, b, 2)
         inside = ((x - 1) / (x * y - 1)) ** (1 / x)
         outside = jnp.where(b < 1, 1, jnp.where(a < 1, 0, jnp.where(b > 1, 0, 1)))
         mode = jnp.where(inner, inside, outside.astype(a.dtype))
-        return mode * (a / a) * (b / b)  # NaN where a parameter is
+        return mode * (a / a) * (b / b)  # NaN if a parameter is NaN

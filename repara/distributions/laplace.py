@@ -19,10 +19,10 @@ class Laplace(LocationScale):
     """The Laplace distribution.
 
         q(x) = exp(-|x - loc| / scale) / (2 scale)
-        z = loc + scale log(2 u) for u < 1/2, loc - scale log(2 (1 - u)) above
+        z = loc + scale log(2 u) for u < 1/2,   loc - scale log(2 (1 - u)) otherwise
 
     Args:
-      loc: mean and median, any shape that broadcasts with `scale`.
+      loc: the mean and median, any shape that broadcasts with `scale`.
       scale: the mean distance from `loc`, positive.
 
     Raises:
@@ -64,14 +64,14 @@ class AsymmetricLaplace(Distribution):
     Args:
       loc: the mode, any shape that broadcasts with the others.
       scale: the geometric mean of the two scales, positive.
-      asymmetry: positive; 1 is the Laplace distribution, above 1 the left tail is the longer.
+      asymmetry: positive; 1 is the Laplace distribution, above 1 the left tail is longer.
 
     Raises:
       ValueError: a concrete parameter out of range, or shapes that do not broadcast.
 
-    Source:
-      Kotz, Kozubowski & Podgorski (2001), "The Laplace distribution and generalizations",
-      chapter 3.
+    References:
+      Kotz, Kozubowski and Podgorski (2001), "The Laplace distribution and generalizations",
+      chapter 3, https://doi.org/10.1007/978-1-4612-0173-1
 
     Example:
       >>> q = AsymmetricLaplace(0.0, 1.0, 2.0)

@@ -13,15 +13,13 @@ from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
 from repara.distributions.location_scale import LocationScale
 from repara.distributions.unit_interval import on_unit_interval
+from repara.special.constants import EULER_GAMMA, HALF_LOG_2PI
 
 __all__ = ["Levy", "Moyal"]
 
-_EULER = 0.5772156649015329  # Euler's constant
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
-
-def _root(u: jax.Array) -> jax.Array:
-    """The y >= 0 that a half-normal variable exceeds with probability u."""
+def _half_normal_isf(u: jax.Array) -> jax.Array:
+    """The value that a half-normal variable exceeds with probability u."""
     return -ndtri(0.5 * u)
 
 
@@ -58,7 +56,7 @@ class Levy(Distribution):
         return constraints.at_least(self.loc)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self.loc + self.scale / _root(eps) ** 2
+        return self.loc + self.scale / _half_normal_isf(eps) ** 2
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return 2 * ndtr(-jnp.sqrt(self.scale / (z - self.loc)))
@@ -66,9 +64,9 @@ class Levy(Distribution):
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
             square = self.scale / (z - self.loc)
-            return 1.5 * jnp.log(square) - jnp.log(self.scale) - _HALF_LOG_2PI - 0.5 * square
+            return 1.5 * jnp.log(square) - jnp.log(self.scale) - HALF_LOG_2PI - 0.5 * square
 
-        above = jnp.where(z == self.loc, -jnp.inf, z)  # the density at the end itself is 0
+        above = jnp.where(z == self.loc, -jnp.inf, z)  # the density at the end is 0
         return self._supported(above, self.loc + self.scale, inside)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
@@ -80,7 +78,7 @@ class Levy(Distribution):
         return on_unit_interval(self._transform, u)
 
     def _entropy(self) -> jax.Array:
-        return 0.5 * (1 + 3 * _EULER + math.log(16 * math.pi)) + jnp.log(self.scale)
+        return 0.5 * (1 + 3 * EULER_GAMMA + math.log(16 * math.pi)) + jnp.log(self.scale)
 
     def _mean(self) -> jax.Array:
         return jnp.where(jnp.isnan(self.loc + self.scale), jnp.nan, jnp.inf)
@@ -105,21 +103,22 @@ class Moyal(LocationScale):
     Raises:
       ValueError: a concrete `scale` that is not positive, or shapes that do not broadcast.
 
-    Source:
-      Moyal (1955), "Theory of ionization fluctuations".
+    References:
+      Moyal (1955), "Theory of ionization fluctuations",
+      https://doi.org/10.1080/14786440308521076
 
     Example:
       >>> round(float(Moyal(1.0, 2.0).transform(0.3173105)), 4)
       1.0
     """
 
-    _standard_mean = _EULER + math.log(2)
+    _standard_mean = EULER_GAMMA + math.log(2)
     _standard_variance = math.pi**2 / 2
-    _standard_entropy = 0.5 * (1 + _EULER + math.log(4 * math.pi))
+    _standard_entropy = 0.5 * (1 + EULER_GAMMA + math.log(4 * math.pi))
 
     @staticmethod
     def _standard_icdf(u: jax.Array) -> jax.Array:
-        return -2 * jnp.log(_root(u))
+        return -2 * jnp.log(_half_normal_isf(u))
 
     @staticmethod
     def _standard_cdf(t: jax.Array) -> jax.Array:
@@ -127,4 +126,4 @@ class Moyal(LocationScale):
 
     @staticmethod
     def _standard_log_prob(t: jax.Array) -> jax.Array:
-        return -0.5 * (t + jnp.exp(-t)) - _HALF_LOG_2PI
+        return -0.5 * (t + jnp.exp(-t)) - HALF_LOG_2PI

@@ -1,4 +1,4 @@
-"""What families of one location and one scale share: a standard member, shifted and stretched."""
+"""The base of families with a location and a scale: a standard variable, shifted and scaled."""
 
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ __all__ = ["LocationScale"]
 
 
 class LocationScale(Distribution, abstract=True):
-    """The base of families z = loc + scale * s, s a standard variable with uniform noise.
+    """The base of families z = loc + scale s, with s a standard variable made from uniform noise.
 
         z = loc + scale * F^-1(u),   u ~ U(0, 1)
 
@@ -28,7 +28,7 @@ class LocationScale(Distribution, abstract=True):
     arg_constraints: ClassVar = {"loc": constraints.real, "scale": constraints.positive}
     support = constraints.real
     noise_marginal = "uniform"
-    # Moments, mode and entropy of the standard member; None where there is none.
+    # Moments, mode and entropy of the standard member; None if there is no closed form.
     _standard_mean: ClassVar[float | None] = None
     _standard_variance: ClassVar[float | None] = None
     _standard_entropy: ClassVar[float | None] = None

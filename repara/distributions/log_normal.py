@@ -1,6 +1,5 @@
-"""The normal distribution through the exponential and the sigmoid: log-normal, logit-normal."""
+"""The exponential and the sigmoid of a normal variable: log-normal and logit-normal."""
 
-import math
 from typing import ClassVar
 
 import jax
@@ -9,17 +8,16 @@ from jax.scipy.special import ndtr, ndtri
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.logistic import _logit
-from repara.distributions.of_normal import OfNormal
+from repara.distributions.increasing_in_normal import IncreasingInNormal
+from repara.distributions.probabilities import logit
 from repara.distributions.unit_interval import on_unit_interval
+from repara.special.constants import HALF_LOG_2PI
 from repara.special.elementary import sigmoid, softplus
 
 __all__ = ["LogNormal", "LogitNormal"]
 
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
-
-class LogNormal(OfNormal):
+class LogNormal(IncreasingInNormal):
     """The log-normal distribution.
 
         z = exp(loc + scale eps),   eps ~ N(0, 1)
@@ -61,7 +59,7 @@ class LogNormal(OfNormal):
         return jnp.exp(y), self._log_prob_of_noise(eps, y)
 
     def _log_prob_of_noise(self, eps: jax.Array, y: jax.Array) -> jax.Array:
-        return -0.5 * eps**2 - _HALF_LOG_2PI - jnp.log(self.scale) - y
+        return -0.5 * eps**2 - HALF_LOG_2PI - jnp.log(self.scale) - y
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         positive = x > 0
@@ -69,7 +67,7 @@ class LogNormal(OfNormal):
         return jnp.where(positive | jnp.isnan(inside), inside, 0)
 
     def _entropy(self) -> jax.Array:
-        return 0.5 + _HALF_LOG_2PI + jnp.log(self.scale) + self.loc
+        return 0.5 + HALF_LOG_2PI + jnp.log(self.scale) + self.loc
 
     def _mean(self) -> jax.Array:
         return jnp.exp(self.loc + 0.5 * self.scale**2)
@@ -81,13 +79,13 @@ class LogNormal(OfNormal):
         return jnp.exp(self.loc - self.scale**2)
 
 
-class LogitNormal(OfNormal):
+class LogitNormal(IncreasingInNormal):
     """The logit-normal distribution on the unit interval.
 
         z = sigmoid(loc + scale eps),   eps ~ N(0, 1)
 
-    Its moments have no closed form. Far out samples round to 0 or 1, where the density has no
-    value; `rsample_and_log_prob` works from the noise and stays finite.
+    Its moments have no closed form. Extreme samples round to 0 or 1, at which the density is not
+    defined; `rsample_and_log_prob` works from the noise and stays finite.
 
     Args:
       loc: the mean of the logit, any shape that broadcasts with `scale`.
@@ -113,11 +111,11 @@ class LogitNormal(OfNormal):
         return sigmoid(self.loc + self.scale * eps)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return (_logit(z) - self.loc) / self.scale
+        return (logit(z) - self.loc) / self.scale
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
-            return self._log_prob_of_noise(self._inverse(z), _logit(z))
+            return self._log_prob_of_noise(self._inverse(z), logit(z))
 
         return self._supported(z, 0.5, inside)
 
@@ -127,7 +125,7 @@ class LogitNormal(OfNormal):
 
     def _log_prob_of_noise(self, eps: jax.Array, y: jax.Array) -> jax.Array:
         # dz/dy = z (1 - z), whose logarithm is -softplus(y) - softplus(-y).
-        normal = -0.5 * eps**2 - _HALF_LOG_2PI - jnp.log(self.scale)
+        normal = -0.5 * eps**2 - HALF_LOG_2PI - jnp.log(self.scale)
         return normal + softplus(y) + softplus(-y)
 
     def _cdf(self, x: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""The logistic distribution, its exponential, and its image on the unit interval."""
+"""The logistic distribution, its exponential, and its sigmoid."""
 
 import math
 from typing import Any, ClassVar
@@ -9,16 +9,12 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
-from repara.distributions.bernoulli import _init_probs_or_logits
 from repara.distributions.location_scale import LocationScale
+from repara.distributions.probabilities import check_exactly_one, logit
 from repara.distributions.unit_interval import on_unit_interval
 from repara.special.elementary import sigmoid, softplus
 
 __all__ = ["LogLogistic", "Logistic", "RelaxedBernoulli"]
-
-
-def _logit(u: jax.Array) -> jax.Array:
-    return jnp.log(u) - jnp.log1p(-u)
 
 
 class Logistic(LocationScale):
@@ -28,7 +24,7 @@ class Logistic(LocationScale):
         z = loc + scale log(u / (1 - u)),   u ~ U(0, 1)
 
     Args:
-      loc: mean and median, any shape that broadcasts with `scale`.
+      loc: the mean and median, any shape that broadcasts with `scale`.
       scale: positive; the standard deviation is pi / sqrt(3) times it.
 
     Raises:
@@ -46,7 +42,7 @@ class Logistic(LocationScale):
 
     @staticmethod
     def _standard_icdf(u: jax.Array) -> jax.Array:
-        return _logit(u)
+        return logit(u)
 
     @staticmethod
     def _standard_cdf(t: jax.Array) -> jax.Array:
@@ -85,7 +81,7 @@ class LogLogistic(Distribution):
         super().__init__(loc=loc, scale=scale)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return jnp.exp(self.loc + self.scale * _logit(eps))
+        return jnp.exp(self.loc + self.scale * logit(eps))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return sigmoid((jnp.log(z) - self.loc) / self.scale)
@@ -127,11 +123,11 @@ class LogLogistic(Distribution):
 
 
 class RelaxedBernoulli(Distribution):
-    """The relaxed Bernoulli: a logistic variable squashed into (0, 1).
+    """The relaxed Bernoulli: the sigmoid of a scaled logistic variable.
 
         z = sigmoid((l + log(u / (1 - u))) / temperature),   u ~ U(0, 1),   l = log(p / (1 - p))
 
-    At low temperatures samples round to exactly 0 or 1, where the density has no value;
+    At low temperatures samples round to exactly 0 or 1, at which the density is not defined;
     `rsample_and_log_prob` works from the noise and stays finite.
 
     Args:
@@ -143,9 +139,11 @@ class RelaxedBernoulli(Distribution):
       TypeError: both or neither of `probs` and `logits` are given.
       ValueError: a concrete value out of range, or shapes that do not broadcast.
 
-    Source:
-      Maddison et al. (2017), "The concrete distribution", section 3.2 and appendix B; Jang et al.
-      (2017), "Categorical reparameterization with Gumbel-softmax".
+    References:
+      Maddison, Mnih and Teh (2017), "The concrete distribution", section 3.2 and appendix B,
+      https://arxiv.org/abs/1611.00712
+      Jang, Gu and Poole (2017), "Categorical reparameterization with Gumbel-softmax",
+      https://arxiv.org/abs/1611.01144
 
     Example:
       >>> float(RelaxedBernoulli(0.5, logits=0.0).transform(0.5))
@@ -169,19 +167,20 @@ class RelaxedBernoulli(Distribution):
         probs: ArrayLike | None = None,
         logits: ArrayLike | None = None,
     ) -> None:
-        _init_probs_or_logits(self, probs, logits, temperature=temperature)
+        check_exactly_one(type(self).__name__, probs=probs, logits=logits)
+        super().__init__(temperature=temperature, probs=probs, logits=logits)
 
     def _logits(self) -> jax.Array:
-        return _logit(self.probs) if self.logits is None else self.logits
+        return logit(self.probs) if self.logits is None else self.logits
 
     def _scaled(self, eps: jax.Array) -> jax.Array:
-        return (self._logits() + _logit(eps)) / self.temperature
+        return (self._logits() + logit(eps)) / self.temperature
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         return sigmoid(self._scaled(eps))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return sigmoid(self.temperature * _logit(z) - self._logits())
+        return sigmoid(self.temperature * logit(z) - self._logits())
 
     def _log_prob_of_logit(self, y: jax.Array) -> jax.Array:
         t = self.temperature * y - self._logits()
@@ -190,7 +189,7 @@ class RelaxedBernoulli(Distribution):
         return inside + jnp.log(self.temperature)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
-        return self._supported(z, 0.5, lambda z: self._log_prob_of_logit(_logit(z)))
+        return self._supported(z, 0.5, lambda z: self._log_prob_of_logit(logit(z)))
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
         y = self._scaled(eps)

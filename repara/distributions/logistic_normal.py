@@ -9,15 +9,15 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
 from repara.distributions.bijectors import StickBreaking
-from repara.distributions.normal import _HALF_LOG_2PI
+from repara.special.constants import HALF_LOG_2PI
 
 __all__ = ["LogisticNormal"]
 
 
 class LogisticNormal(Distribution):
-    """A normal vector, broken off a stick into the simplex, as in `torch.distributions`.
+    """The stick-breaking transform of a normal vector, as in `torch.distributions`.
 
-        z = stick(loc + scale eps),   eps ~ N(0, I)
+        z = stick_breaking(loc + scale eps),   eps ~ N(0, I)
 
     Args:
       loc: the means, `[..., d]`; values lie in the simplex of d + 1 coordinates.
@@ -26,8 +26,9 @@ class LogisticNormal(Distribution):
     Raises:
       ValueError: a concrete `scale` that is not positive, or shapes that do not broadcast.
 
-    Source:
-      Aitchison & Shen (1980), "Logistic-normal distributions: some properties and uses".
+    References:
+      Aitchison and Shen (1980), "Logistic-normal distributions: some properties and uses",
+      https://doi.org/10.1093/biomet/67.2.261
 
     Example:
       >>> [round(float(v), 4) for v in LogisticNormal(jnp.zeros(1), jnp.ones(1)).transform([0.0])]
@@ -60,7 +61,7 @@ class LogisticNormal(Distribution):
         return (StickBreaking().inverse(z) - self.loc) / self.scale
 
     def _log_prob_of_noise(self, eps: jax.Array) -> jax.Array:
-        normal = jnp.sum(-0.5 * eps**2 - _HALF_LOG_2PI - jnp.log(self.scale), axis=-1)
+        normal = jnp.sum(-0.5 * eps**2 - HALF_LOG_2PI - jnp.log(self.scale), axis=-1)
         return normal - StickBreaking().log_det(self.loc + self.scale * eps)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:

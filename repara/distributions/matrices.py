@@ -1,4 +1,4 @@
-"""What the families of vectors and matrices share: shapes, triangular solves, Bartlett's factor."""
+"""Helpers of the families of vectors and matrices: shapes, gamma functions, Bartlett's factor."""
 
 import math
 
@@ -9,8 +9,8 @@ from jax.scipy.special import digamma, gammaln
 
 from repara.distributions.base import Distribution
 from repara.distributions.constraints import positive_definite
-from repara.distributions.gamma import _score_of_log
-from repara.distributions.multivariate_normal import _solve
+from repara.distributions.derivatives import derivative
+from repara.distributions.gamma import normal_from_log_gamma
 from repara.distributions.parameters import (
     as_float_arrays,
     at_least_32_bits,
@@ -23,7 +23,7 @@ from repara.special.stirling import log_factorial_excess
 __all__: list[str] = []
 
 
-def _check_lengths(q: Distribution, **letters: str) -> None:
+def check_lengths(q: Distribution, **letters: str) -> None:
     """Raises unless dimensions with one letter have one length.
 
     `letters` gives each parameter a letter for each of its event dimensions: loc="d",
@@ -41,10 +41,10 @@ def _check_lengths(q: Distribution, **letters: str) -> None:
                 )
 
 
-def _root_of(name: str, **given: object) -> dict[str, object]:
-    """The arguments with `scale_tril` among them, from one of it and a symmetric matrix.
+def with_cholesky_factor(name: str, **given: object) -> dict[str, object]:
+    """Returns the arguments with a Cholesky factor in place of a symmetric matrix.
 
-    The last two of `given` are the alternatives, the root first.
+    The last two of `given` are alternatives, the factor first; exactly one of them is not None.
     """
     *_, root, matrix = given
     if (given[root] is None) == (given[matrix] is None):
@@ -65,53 +65,39 @@ def _root_of(name: str, **given: object) -> dict[str, object]:
     return {**arrays, root: factor.astype(symmetric.dtype)}
 
 
-def _transposed(x: jax.Array) -> jax.Array:
-    return jnp.swapaxes(x, -2, -1)
-
-
-def _solve_matrix(root: jax.Array, x: jax.Array) -> jax.Array:
-    """root^-1 x for a lower triangular root and a matrix x."""
-    return _transposed(_solve(root[..., None, :, :], _transposed(x)))
-
-
-def _log_diagonal(root: jax.Array) -> jax.Array:
-    """The sum of the logarithms of the diagonal, [...]."""
-    return jnp.sum(jnp.log(jnp.diagonal(root, axis1=-2, axis2=-1)), axis=-1)
-
-
 def _halves(df: jax.Array, p: int) -> jax.Array:
     """(df - i) / 2 for i < p, in a last dimension."""
     steps = jnp.arange(p, dtype=df.dtype)
     return 0.5 * (df[..., None] - steps.reshape((1,) * df.ndim + (p,)))
 
 
-def _log_multigamma(df: jax.Array, p: int) -> jax.Array:
-    """The logarithm of the multivariate gamma function at df / 2 (DLMF 35.3.4)."""
+def log_multigamma(df: jax.Array, p: int) -> jax.Array:
+    """Returns the logarithm of the multivariate gamma function at df / 2 (DLMF 35.3.4)."""
     constant = 0.25 * p * (p - 1) * math.log(math.pi)
     return constant + jnp.sum(gammaln(_halves(df, p)), axis=-1)
 
 
-def _multidigamma(df: jax.Array, p: int) -> jax.Array:
-    """The derivative of `_log_multigamma` in df / 2."""
+def multidigamma(df: jax.Array, p: int) -> jax.Array:
+    """Returns the derivative of `log_multigamma` in df / 2."""
     return jnp.sum(digamma(_halves(df, p)), axis=-1)
 
 
-def _digamma_excess(x: jax.Array) -> jax.Array:
-    """digamma(x) - log x, about -1 / (2 x) for large x: digamma(1 + x) - log x is a derivative."""
-    return jax.jvp(log_factorial_excess, (x,), (jnp.ones_like(x),))[1] - 1 / x
+def digamma_minus_log(x: jax.Array) -> jax.Array:
+    """Returns digamma(x) - log x, which is about -1 / (2 x) for large x."""
+    return derivative(log_factorial_excess, x) - 1 / x
 
 
-def _log_gamma_ratio(x: jax.Array, h: float | jax.Array) -> jax.Array:
-    """log Gamma(x + h) - log Gamma(x), by Stirling's formula: no logarithms of Gamma cancel."""
+def log_gamma_ratio(x: jax.Array, h: float | jax.Array) -> jax.Array:
+    """Returns log Gamma(x + h) - log Gamma(x) by Stirling's formula, without cancellation."""
     excess = log_factorial_excess(x + h) - log_factorial_excess(x)
     return excess + (x + h - 1) * jnp.log1p(h / x) + h * (jnp.log(x) - 1)
 
 
-def _bartlett(df: jax.Array, eps: jax.Array, p: int) -> tuple[jax.Array, jax.Array]:
-    """The lower triangular A with A A^T ~ Wishart(df, I), and the logarithms of its diagonal.
+def bartlett_from_normal(df: jax.Array, eps: jax.Array, p: int) -> tuple[jax.Array, jax.Array]:
+    """Returns the lower triangular A with A A^T ~ Wishart(df, I), and the logs of its diagonal.
 
-    A_ii^2 ~ chi-squared(df - i), the others are standard normal (Bartlett 1933). The first p
-    noises are those of the diagonal, the others go row by row.
+    A_ii^2 ~ chi-squared(df - i), the other entries are standard normal (Bartlett 1933). The first p
+    noises belong to the diagonal, the others to the other entries, row by row.
     """
     log_diagonal = 0.5 * (math.log(2) + log_gamma_from_normal(eps[..., :p], _halves(df, p)))
     rows, columns = np.tril_indices(p, -1)
@@ -122,14 +108,10 @@ def _bartlett(df: jax.Array, eps: jax.Array, p: int) -> tuple[jax.Array, jax.Arr
     return a.at[..., rows, columns].set(eps[..., p:]), log_diagonal
 
 
-def _bartlett_noise(df: jax.Array, a: jax.Array) -> jax.Array:
-    """The noise of `_bartlett`."""
+def normal_from_bartlett(df: jax.Array, a: jax.Array) -> jax.Array:
+    """Returns the noise from which `bartlett_from_normal` makes `a`."""
     p = a.shape[-1]
     rows, columns = np.tril_indices(p, -1)
     log_half_square = 2 * jnp.log(jnp.diagonal(a, axis1=-2, axis2=-1)) - math.log(2)
-    diagonal = _score_of_log(_halves(df, p), log_half_square)
+    diagonal = normal_from_log_gamma(_halves(df, p), log_half_square)
     return jnp.concatenate([diagonal, a[..., rows, columns]], axis=-1)
-
-
-def _symmetric(x: jax.Array) -> jax.Array:
-    return 0.5 * (x + _transposed(x))

@@ -9,12 +9,8 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
-from repara.distributions.matrices import (
-    _check_lengths,
-    _log_diagonal,
-    _solve_matrix,
-    _transposed,
-)
+from repara.distributions.linear_algebra import solve_lower_matrix, sum_log_diagonal, transpose
+from repara.distributions.matrices import check_lengths
 
 __all__ = ["MatrixNormal"]
 
@@ -32,8 +28,9 @@ class MatrixNormal(Distribution):
     Raises:
       ValueError: a concrete matrix that is not what it must be, or shapes that do not fit.
 
-    Source:
-      Gupta & Nagar (1999), "Matrix variate distributions", chapter 2.
+    References:
+      Gupta and Nagar (1999), "Matrix variate distributions", chapter 2,
+      https://doi.org/10.1201/9780203749289
 
     Example:
       >>> q = MatrixNormal(jnp.zeros((1, 2)), 2.0 * jnp.eye(1), jnp.array([[1.0, 0.0], [1.0, 1.0]]))
@@ -57,7 +54,7 @@ class MatrixNormal(Distribution):
         super().__init__(
             loc=loc, scale_tril_row=scale_tril_row, scale_tril_column=scale_tril_column
         )
-        _check_lengths(self, loc="np", scale_tril_row="nn", scale_tril_column="pp")
+        check_lengths(self, loc="np", scale_tril_row="nn", scale_tril_column="pp")
 
     @property
     def event_shape(self) -> Shape:
@@ -68,12 +65,12 @@ class MatrixNormal(Distribution):
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         row, column = self._roots()
-        return self.loc + row @ eps @ _transposed(column)
+        return self.loc + row @ eps @ transpose(column)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         row, column = self._roots()
-        half = _solve_matrix(row, z - self.loc)
-        return _transposed(_solve_matrix(column, _transposed(half)))
+        half = solve_lower_matrix(row, z - self.loc)
+        return transpose(solve_lower_matrix(column, transpose(half)))
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         return self._log_prob_of_noise(self._inverse(z))
@@ -89,7 +86,7 @@ class MatrixNormal(Distribution):
         """Half the log-determinant of the covariance of all entries."""
         n, p = self.event_shape
         row, column = self._roots()
-        return p * _log_diagonal(row) + n * _log_diagonal(column)
+        return p * sum_log_diagonal(row) + n * sum_log_diagonal(column)
 
     def _entropy(self) -> jax.Array:
         return 0.5 * math.prod(self.event_shape) * (1 + math.log(2 * math.pi)) + (

@@ -1,4 +1,4 @@
-"""The multivariate normal: the trick with a square root of the covariance."""
+"""The multivariate normal distribution, by a square root of the covariance."""
 
 import math
 from typing import Any, ClassVar
@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
+from repara.distributions.linear_algebra import matvec, solve_lower
 from repara.distributions.parameters import (
     as_float_arrays,
     at_least_32_bits,
@@ -26,8 +27,8 @@ class MultivariateNormal(Distribution):
         z = loc + L eps,   L L^T = covariance,   eps ~ N(0, I)
 
     L is lower triangular with a positive diagonal, or diagonal. Exactly one of the four keyword
-    arguments says which; the leaves of the pytree are `loc` and either `scale_tril` or
-    `scale_diag`, whatever the distribution was made from.
+    arguments is given; the leaves of the pytree are `loc` and either `scale_tril` or
+    `scale_diag`, whichever argument was given.
 
     Args:
       loc: the mean, `[..., d]`.
@@ -41,9 +42,11 @@ class MultivariateNormal(Distribution):
       TypeError: not exactly one of the four is given.
       ValueError: a concrete matrix that is not what it must be, or shapes that do not fit.
 
-    Source:
-      Kingma & Welling (2013), "Auto-encoding variational Bayes", section 2.4; Rezende et al.
-      (2014), "Stochastic backpropagation", section 4.
+    References:
+      Kingma and Welling (2013), "Auto-encoding variational Bayes", section 2.4,
+      https://arxiv.org/abs/1312.6114
+      Rezende, Mohamed and Wierstra (2014), "Stochastic backpropagation and approximate inference
+      in deep generative models", section 4, https://arxiv.org/abs/1401.4082
 
     Example:
       >>> covariance = jnp.array([[4.0, 2.0], [2.0, 2.0]])
@@ -131,13 +134,15 @@ class MultivariateNormal(Distribution):
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         if self.scale_tril is None:
-            return self.loc + self.scale_diag * eps
-        return self.loc + _times(jnp.tril(self.scale_tril), eps)
+            scale: jax.Array = self.scale_diag
+            return self.loc + scale * eps
+        return self.loc + matvec(jnp.tril(self.scale_tril), eps)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         if self.scale_tril is None:
-            return (z - self.loc) / self.scale_diag
-        return _solve(jnp.tril(self.scale_tril), z - self.loc)
+            scale: jax.Array = self.scale_diag
+            return (z - self.loc) / scale
+        return solve_lower(jnp.tril(self.scale_tril), z - self.loc)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         return self._log_prob_of_noise(self._inverse(z))
@@ -165,7 +170,8 @@ class MultivariateNormal(Distribution):
 
     def _variance(self) -> jax.Array:
         if self.scale_tril is None:
-            return self.scale_diag**2
+            scale: jax.Array = self.scale_diag
+            return scale**2
         return jnp.sum(jnp.tril(self.scale_tril) ** 2, axis=-1)
 
     def _mode(self) -> jax.Array:
@@ -182,22 +188,3 @@ def _root_of_precision(precision: jax.Array) -> jax.Array:
         jnp.eye(precision.shape[-1], dtype=precision.dtype), precision.shape
     )
     return solve_triangular(jnp.swapaxes(upper, -2, -1), identity, lower=True)
-
-
-def _times(matrix: jax.Array, x: jax.Array) -> jax.Array:
-    """matrix @ x for the last dimension of x, as one matrix product where there is one matrix."""
-    if math.prod(matrix.shape[:-2]) == 1:
-        return x @ matrix.reshape(matrix.shape[-2:]).T
-    return (matrix @ x[..., None])[..., 0]
-
-
-def _solve(root: jax.Array, x: jax.Array) -> jax.Array:
-    """root^-1 x for a lower triangular root, as one solve where there is one matrix."""
-    d = x.shape[-1]
-    if math.prod(root.shape[:-2]) == 1:
-        flat = x.reshape(-1, d).T
-        return solve_triangular(root.reshape(d, d), flat, lower=True).T.reshape(x.shape)
-    batch = jnp.broadcast_shapes(root.shape[:-2], x.shape[:-1])
-    root = jnp.broadcast_to(root, (*batch, d, d))
-    x = jnp.broadcast_to(x, (*batch, d))
-    return solve_triangular(root, x[..., None], lower=True)[..., 0]

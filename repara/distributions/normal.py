@@ -1,6 +1,5 @@
-"""The normal distribution: the trick as it was first written."""
+"""The normal distribution, the first example of the reparameterization trick."""
 
-import math
 from typing import ClassVar
 
 import jax
@@ -10,10 +9,9 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
+from repara.special.constants import HALF_LOG_2PI
 
 __all__ = ["Normal"]
-
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 class Normal(Distribution):
@@ -28,8 +26,9 @@ class Normal(Distribution):
     Raises:
       ValueError: a concrete `scale` that is not positive, a NaN, or shapes that do not broadcast.
 
-    Source:
-      Kingma & Welling (2013), "Auto-encoding variational Bayes", section 2.4.
+    References:
+      Kingma and Welling (2013), "Auto-encoding variational Bayes", section 2.4,
+      https://arxiv.org/abs/1312.6114
 
     Example:
       >>> q = Normal(1.0, 2.0)
@@ -60,7 +59,7 @@ class Normal(Distribution):
         return self._transform(eps), self._log_prob_of_noise(eps)
 
     def _log_prob_of_noise(self, eps: jax.Array) -> jax.Array:
-        return -0.5 * eps**2 - jnp.log(self.scale) - _HALF_LOG_2PI
+        return -0.5 * eps**2 - jnp.log(self.scale) - HALF_LOG_2PI
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         return ndtr(self._inverse(x))
@@ -75,7 +74,7 @@ class Normal(Distribution):
         return self.loc - self.scale * ndtri(u)
 
     def _entropy(self) -> jax.Array:
-        return 0.5 + _HALF_LOG_2PI + jnp.log(self.scale)
+        return 0.5 + HALF_LOG_2PI + jnp.log(self.scale)
 
     def _mean(self) -> jax.Array:
         return self.loc

@@ -83,7 +83,7 @@ def as_float_arrays(name: str, parameters: Mapping[str, ArrayLike]) -> dict[str,
 
 
 def _cast(x: Any, dtype: DTypeLike) -> jax.Array:
-    # What needs no conversion stays the same array: distributions can be seen to share it.
+    # An array that needs no conversion stays the same object: distributions may share it.
     if isinstance(x, jax.Array) and x.dtype == dtype and not x.weak_type:
         return x
     return jnp.asarray(x).astype(dtype)
@@ -152,8 +152,9 @@ def check_value(name: str, key: str, value: Any, constraint: Constraint, *, hint
         return
     dtype = at_least_32_bits(value.dtype)
     if value.size <= _HOST_ELEMENTS:
+        host: Any = np.asarray(value).astype(dtype, copy=False)
         with np.errstate(all="ignore"), jax.ensure_compile_time_eval():
-            valid = np.asarray(constraint.check(np.asarray(value).astype(dtype, copy=False)))
+            valid = np.asarray(constraint.check(host))
     else:
         valid = np.asarray(_eagerly(constraint.check, value.astype(dtype)))
     if not valid.all():

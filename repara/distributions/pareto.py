@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
-from repara.distributions.extreme_value import _reached
+from repara.distributions.extreme_value import generalized_support
 from repara.distributions.unit_interval import on_unit_interval
 from repara.special.elementary import expm1_over, log1p_over
 
@@ -46,29 +46,29 @@ class Pareto(Distribution):
     def support(self) -> Constraint:
         return constraints.at_least(self.scale)
 
-    def _of_exponential(self, e: jax.Array) -> jax.Array:
+    def _from_exponential(self, e: jax.Array) -> jax.Array:
         return self.scale * jnp.exp(e / self.alpha)
 
-    def _exponential_of(self, z: jax.Array) -> jax.Array:
+    def _to_exponential(self, z: jax.Array) -> jax.Array:
         return self.alpha * jnp.log1p((z - self.scale) / self.scale)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self._of_exponential(-jnp.log(eps))
+        return self._from_exponential(-jnp.log(eps))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return jnp.exp(-self._exponential_of(z))
+        return jnp.exp(-self._to_exponential(z))
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
-            return jnp.log(self.alpha) - self._exponential_of(z) - jnp.log(z)
+            return jnp.log(self.alpha) - self._to_exponential(z) - jnp.log(z)
 
         return self._supported(z, self.scale, inside)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
-        return -jnp.expm1(-self._exponential_of(jnp.maximum(x, self.scale)))
+        return -jnp.expm1(-self._to_exponential(jnp.maximum(x, self.scale)))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return on_unit_interval(lambda u: self._of_exponential(-jnp.log1p(-u)), u)
+        return on_unit_interval(lambda u: self._from_exponential(-jnp.log1p(-u)), u)
 
     def _entropy(self) -> jax.Array:
         return jnp.log(self.scale / self.alpha) + 1 + 1 / self.alpha
@@ -93,8 +93,8 @@ class GeneralizedPareto(Distribution):
         P(x) = 1 - (1 + c y)^(-1 / c),   y = (x - loc) / scale >= 0,   1 + c y > 0
         z = loc + scale (u^-c - 1) / c,   u ~ U(0, 1)
 
-    With concentration c = 0 it is the exponential distribution. That singularity is removable, and
-    is removed: value and every derivative are right there.
+    With concentration c = 0 it is the exponential distribution. The formulas have a removable
+    singularity there; the value and every derivative are exact there too.
 
     Args:
       loc: the threshold, any shape that broadcasts with the others.
@@ -104,13 +104,14 @@ class GeneralizedPareto(Distribution):
     Raises:
       ValueError: a concrete `scale` that is not positive, a NaN, or shapes that do not broadcast.
 
-    Source:
-      Coles (2001), "An introduction to statistical modeling of extreme values", section 4.2.
+    References:
+      Coles (2001), "An introduction to statistical modeling of extreme values", section 4.2,
+      https://doi.org/10.1007/978-1-4471-3675-0
 
     Example:
       >>> q = GeneralizedPareto(0.0, 1.0, 0.0)
-      >>> slope = jax.grad(lambda q: q.transform(jnp.exp(-1.0)))(q)
-      >>> round(float(slope.concentration), 6)
+      >>> gradient = jax.grad(lambda q: q.transform(jnp.exp(-1.0)))(q)
+      >>> round(float(gradient.concentration), 6)
       0.5
     """
 
@@ -129,41 +130,41 @@ class GeneralizedPareto(Distribution):
 
     @property
     def support(self) -> Constraint:
-        return _reached(self.loc, self.scale, self.concentration, lower=0.0)
+        return generalized_support(self.loc, self.scale, self.concentration, lower=0.0)
 
-    def _of_exponential(self, e: jax.Array) -> jax.Array:
+    def _from_exponential(self, e: jax.Array) -> jax.Array:
         return self.loc + self.scale * e * expm1_over(self.concentration * e)
 
-    def _exponential_of(self, z: jax.Array) -> jax.Array:
+    def _to_exponential(self, z: jax.Array) -> jax.Array:
         y = (z - self.loc) / self.scale
         return y * log1p_over(self.concentration * y)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
-        return self._of_exponential(-jnp.log(eps))
+        return self._from_exponential(-jnp.log(eps))
 
     def _inverse(self, z: jax.Array) -> jax.Array:
-        return jnp.exp(-self._exponential_of(z))
+        return jnp.exp(-self._to_exponential(z))
 
     def _log_prob_of_exponential(self, e: jax.Array) -> jax.Array:
         return -jnp.log(self.scale) - (1 + self.concentration) * e
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
-            return self._log_prob_of_exponential(self._exponential_of(z))
+            return self._log_prob_of_exponential(self._to_exponential(z))
 
         return self._supported(z, self.loc, inside)
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
         e = -jnp.log(eps)
-        return self._of_exponential(e), self._log_prob_of_exponential(e)
+        return self._from_exponential(e), self._log_prob_of_exponential(e)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         valid = self.support.check(x) | jnp.isnan(x)
-        inside = -jnp.expm1(-self._exponential_of(jnp.where(valid, x, self.loc)))
+        inside = -jnp.expm1(-self._to_exponential(jnp.where(valid, x, self.loc)))
         return jnp.where(valid | jnp.isnan(inside), inside, (x > self.loc).astype(x.dtype))
 
     def _icdf(self, u: jax.Array) -> jax.Array:
-        return on_unit_interval(lambda u: self._of_exponential(-jnp.log1p(-u)), u)
+        return on_unit_interval(lambda u: self._from_exponential(-jnp.log1p(-u)), u)
 
     def _entropy(self) -> jax.Array:
         return jnp.log(self.scale) + self.concentration + 1

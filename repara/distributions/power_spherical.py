@@ -9,8 +9,9 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
-from repara.distributions.matrices import _log_gamma_ratio
-from repara.distributions.von_mises_fisher import _DIRECTION, _around
+from repara.distributions.derivatives import derivative
+from repara.distributions.matrices import log_gamma_ratio
+from repara.distributions.von_mises_fisher import NONZERO_VECTOR, direction_around
 from repara.special import logit_beta_from_normal
 from repara.special.elementary import softplus
 
@@ -24,19 +25,21 @@ class PowerSpherical(Distribution):
         z = cos y mu + sin y v,   (1 + cos y) / 2 = I^-1(Phi(eps_1); concentration + b, b)
 
     with b = (d - 1) / 2, I the regularized incomplete beta function and v a uniform direction
-    orthogonal to mu, made of the other noises as in `VonMisesFisher`. The transform is not
+    orthogonal to mu, made from the other noises as in `VonMisesFisher`. The transform is not
     one-to-one, as the lengths of those noises do not matter.
 
     Args:
-      mean_direction: mu, `[..., d]` with d at least 2; of any length but 0, which does not matter.
-      concentration: 0, the uniform distribution, or positive, to 1e5.
+      mean_direction: mu, `[..., d]` with d at least 2; of any length except 0; only the direction
+        matters.
+      concentration: nonnegative, at most 1e5; 0 gives the uniform distribution.
 
     Raises:
       ValueError: a zero direction, a concentration that is negative, or shapes that do not
         broadcast.
 
-    Source:
-      De Cao & Aziz (2020), "The power spherical distribution".
+    References:
+      De Cao and Aziz (2020), "The power spherical distribution",
+      https://arxiv.org/abs/2006.04437
 
     Example:
       >>> q = PowerSpherical(jnp.array([0.0, 2.0, 0.0]), 3.0)
@@ -47,7 +50,7 @@ class PowerSpherical(Distribution):
     mean_direction: jax.Array
     concentration: jax.Array
     arg_constraints: ClassVar = {
-        "mean_direction": _DIRECTION,
+        "mean_direction": NONZERO_VECTOR,
         "concentration": constraints.nonnegative,
     }
     support = constraints.unit_vector
@@ -83,7 +86,7 @@ class PowerSpherical(Distribution):
 
     def _transform_and_log_prob(self, eps: jax.Array) -> tuple[jax.Array, jax.Array]:
         cosine, sine, log_up = self._cosine(eps[..., 0])
-        z = _around(self._unit(), cosine[..., None], sine[..., None], eps[..., 1:])
+        z = direction_around(self._unit(), cosine[..., None], sine[..., None], eps[..., 1:])
         return z, self.concentration * log_up - self._log_normalizer()
 
     def _log_normalizer(self) -> jax.Array:
@@ -91,7 +94,7 @@ class PowerSpherical(Distribution):
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         k = self.concentration
-        # (1 + mu . x) / 2 = |mu + x|^2 / 4, which keeps its digits where it is small.
+        # (1 + mu . x) / 2 = |mu + x|^2 / 4, which keeps its relative precision if it is small.
         up = 0.25 * jnp.sum((self._unit() + z) ** 2, axis=-1)
         opposite = (up == 0) & ~(k > 0)
         power = k * jnp.log(jnp.where(opposite, 1.0, up))
@@ -108,8 +111,7 @@ class PowerSpherical(Distribution):
         def log_normalizer(k: jax.Array) -> jax.Array:
             return _log_normalizer(k, self._half())
 
-        k = self.concentration
-        return jax.jvp(log_normalizer, (k,), (jnp.ones_like(k),))[1]
+        return derivative(log_normalizer, self.concentration)
 
     def _entropy(self) -> jax.Array:
         return self._log_normalizer() - self.concentration * self._mean_log()
@@ -118,7 +120,8 @@ class PowerSpherical(Distribution):
         return self._resultant()[..., None] * self._unit()
 
     def _variance(self) -> jax.Array:
-        # E (mu . z)^2 from the beta variable (1 + mu . z) / 2, the rest shared by the others.
+        # E (mu . z)^2 from the beta variable (1 + mu . z) / 2, the rest is shared by the other
+        # coordinates.
         k, b, mu = self.concentration, self._half(), self._unit()
         total = k + 2 * b
         along = 4 * (k + b) / total * (b / total) / (total + 1)
@@ -135,4 +138,4 @@ def _log_normalizer(k: jax.Array, b: float) -> jax.Array:
 
     (4 pi)^b Gamma(k + b) / Gamma(k + 2 b)
     """
-    return b * math.log(4 * math.pi) - _log_gamma_ratio(k + b, b)
+    return b * math.log(4 * math.pi) - log_gamma_ratio(k + b, b)

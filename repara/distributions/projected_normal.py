@@ -27,8 +27,8 @@ class ProjectedNormal(Distribution):
         q(z) = (2 pi)^(-d/2) exp(-|c - t z|^2 / 2) int_0^inf r^(d-1) exp(-(r - t)^2 / 2) dr,
         c = concentration,   t = c . z
 
-    The integral is taken numerically, to rounding, in any dimension. The transform is not
-    one-to-one; the mode is NaN at concentration 0, where the distribution is uniform.
+    The integral is computed numerically, to rounding error, in any dimension. The transform is not
+    one-to-one; the mode is NaN at concentration 0, at which the distribution is uniform.
 
     Args:
       concentration: the mean of the normal vector, `[..., d]` with d at least 2.
@@ -36,9 +36,9 @@ class ProjectedNormal(Distribution):
     Raises:
       ValueError: fewer than two coordinates, or a scalar.
 
-    Source:
-      Hernandez-Stumpfhauser, Breidt & van der Woerd (2017), "The general projected normal
-      distribution of arbitrary dimension".
+    References:
+      Hernandez-Stumpfhauser, Breidt and van der Woerd (2017), "The general projected normal
+      distribution of arbitrary dimension", https://doi.org/10.1214/15-BA989
 
     Example:
       >>> z = ProjectedNormal(jnp.array([3.0, 0.0])).transform(jnp.array([0.0, 4.0]))
@@ -79,9 +79,10 @@ class ProjectedNormal(Distribution):
 
 
 def _log_radial(t: jax.Array, m: int) -> jax.Array:
-    """log int_0^inf r^m exp(-(r - t)^2 / 2) dr for m >= 1, by Gauss' rule around the peak."""
+    """log int_0^inf r^m exp(-(r - t)^2 / 2) dr, m >= 1, by Gauss-Legendre rule around the peak."""
     nodes, cut = select_by_dtype(t, _FLOAT32, _FLOAT64)
-    # The peak solves m / r = r - t; of the two forms of the root the one without cancellation.
+    # The peak solves m / r = r - t; of the two forms of the root this is the one without
+    # cancellation.
     size = jnp.sqrt(t * t + 4 * m)
     below = t < 0
     peak = stop_gradient(jnp.where(below, 2 * m / (size - jnp.minimum(t, 0.0)), 0.5 * (t + size)))
@@ -94,11 +95,11 @@ def _log_radial(t: jax.Array, m: int) -> jax.Array:
     def integrand(x: jax.Array) -> jax.Array:
         x = x - left
         fall = m * (x - jnp.log1p(x)) + 0.5 * (peak * x) ** 2
-        # -(r - t)^2 / 2 beyond its value at a held t, which alone depends on the parameter.
-        moved = (t - stop_gradient(t)) * (peak * (1 + x) - stop_gradient(t)) - 0.5 * (
+        # The change of -(r - t)^2 / 2 since t was stopped: it is 0 and carries the derivative in t.
+        change = (t - stop_gradient(t)) * (peak * (1 + x) - stop_gradient(t)) - 0.5 * (
             t - stop_gradient(t)
         ) ** 2
-        return jnp.exp(moved - fall)
+        return jnp.exp(change - fall)
 
     total = integrate(nodes, integrand, left + right)
     top = m * jnp.log(peak) - 0.5 * (peak - stop_gradient(t)) ** 2 + jnp.log(peak)

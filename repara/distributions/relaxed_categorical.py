@@ -9,14 +9,14 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.base import Distribution, Shape
-from repara.distributions.bernoulli import _init_probs_or_logits
 from repara.distributions.constraints import Constraint
+from repara.distributions.probabilities import check_exactly_one
 
 __all__ = ["ExpRelaxedOneHotCategorical", "RelaxedOneHotCategorical"]
 
 
 class _Relaxed(Distribution, abstract=True):
-    """What the two share: Gumbel noise, logits, a temperature."""
+    """The base of both: Gumbel noise, logits, a temperature."""
 
     temperature: jax.Array
     probs: Any  # an array or None
@@ -34,11 +34,13 @@ class _Relaxed(Distribution, abstract=True):
         probs: ArrayLike | None = None,
         logits: ArrayLike | None = None,
     ) -> None:
-        _init_probs_or_logits(self, probs, logits, temperature=temperature)
+        check_exactly_one(type(self).__name__, probs=probs, logits=logits)
+        super().__init__(temperature=temperature, probs=probs, logits=logits)
 
     @property
     def event_shape(self) -> Shape:
-        return (self.logits if self.probs is None else self.probs).shape[-1:]
+        parameter: jax.Array = self.logits if self.probs is None else self.probs
+        return parameter.shape[-1:]
 
     def _log_values(self, eps: jax.Array) -> jax.Array:
         logits = jnp.log(self.probs) if self.logits is None else self.logits
@@ -49,9 +51,9 @@ class _Relaxed(Distribution, abstract=True):
         """Maddison et al., equation 24: the density of the logarithms y, which sum to one."""
         k = y.shape[-1]
         logits = jnp.log(self.probs) if self.logits is None else self.logits
-        score = jax.nn.log_softmax(logits - self.temperature[..., None] * y, axis=-1)
+        log_shares = jax.nn.log_softmax(logits - self.temperature[..., None] * y, axis=-1)
         factorial = gammaln(jnp.asarray(k, y.dtype))
-        return factorial + (k - 1) * jnp.log(self.temperature) + jnp.sum(score, axis=-1)
+        return factorial + (k - 1) * jnp.log(self.temperature) + jnp.sum(log_shares, axis=-1)
 
 
 class RelaxedOneHotCategorical(_Relaxed):
@@ -59,9 +61,9 @@ class RelaxedOneHotCategorical(_Relaxed):
 
         z = softmax((l + g) / temperature),   g_k = -log(-log u_k),   u_k ~ U(0, 1)
 
-    At low temperatures coordinates underflow to 0, where the density has no value;
-    `rsample_and_log_prob` works from the noise, and `ExpRelaxedOneHotCategorical` has the
-    logarithms themselves. The transform is not one-to-one, so there is no `inverse`.
+    At low temperatures coordinates underflow to 0, at which the density is not defined;
+    `rsample_and_log_prob` works from the noise, and `ExpRelaxedOneHotCategorical` is the
+    distribution of the logarithms. The transform is not one-to-one, so there is no `inverse`.
 
     Args:
       temperature: positive; at 0 the distribution would be the one-hot categorical.
@@ -72,9 +74,11 @@ class RelaxedOneHotCategorical(_Relaxed):
       TypeError: both or neither of `probs` and `logits` are given.
       ValueError: a concrete value out of range, or shapes that do not broadcast.
 
-    Source:
-      Maddison et al. (2017), "The concrete distribution", section 3.1; Jang et al. (2017),
-      "Categorical reparameterization with Gumbel-softmax".
+    References:
+      Maddison, Mnih and Teh (2017), "The concrete distribution", section 3.1,
+      https://arxiv.org/abs/1611.00712
+      Jang, Gu and Poole (2017), "Categorical reparameterization with Gumbel-softmax",
+      https://arxiv.org/abs/1611.01144
 
     Example:
       >>> q = RelaxedOneHotCategorical(0.5, logits=jnp.zeros(2))
@@ -113,8 +117,9 @@ class ExpRelaxedOneHotCategorical(_Relaxed):
       TypeError: both or neither of `probs` and `logits` are given.
       ValueError: a concrete value out of range, or shapes that do not broadcast.
 
-    Source:
-      Maddison et al. (2017), "The concrete distribution", appendix C.3.
+    References:
+      Maddison, Mnih and Teh (2017), "The concrete distribution", appendix C.3,
+      https://arxiv.org/abs/1611.00712
 
     Example:
       >>> q = ExpRelaxedOneHotCategorical(0.5, logits=jnp.zeros(2))
@@ -125,7 +130,7 @@ class ExpRelaxedOneHotCategorical(_Relaxed):
     @property
     def support(self) -> Constraint:
         def check(x: jax.Array) -> jax.Array:
-            # The rounding of each logarithm is that of its size.
+            # The rounding error of each logarithm is proportional to its size.
             size = 1 + jnp.max(jnp.abs(x), axis=-1)
             tolerance = 8 * x.shape[-1] * jnp.finfo(x.dtype).eps
             return jnp.abs(jax.nn.logsumexp(x, axis=-1)) <= tolerance * size

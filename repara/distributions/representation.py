@@ -9,7 +9,7 @@ import numpy as np
 
 __all__ = ["describe", "describe_fields"]
 
-# How many elements of a tuple, list or dictionary are shown.
+# The number of elements of a tuple, list or dictionary that are shown.
 _MAX_ELEMENTS = 3
 
 

@@ -8,21 +8,21 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.of_normal import OfNormal
+from repara.distributions.increasing_in_normal import IncreasingInNormal
 from repara.special import log_ndtr, normal_from_skew_normal, skew_normal_from_normal
 
 __all__ = ["SkewNormal"]
 
 
-class SkewNormal(OfNormal):
+class SkewNormal(IncreasingInNormal):
     """The skew-normal distribution.
 
         q(x) = 2 phi(t) Phi(skewness t) / scale,   t = (x - loc) / scale
         z = loc + scale F^-1(Phi(eps); skewness),   eps ~ N(0, 1)
 
-    with phi and Phi the standard normal density and distribution function. Skewness 0 is the normal
-    distribution, and value and derivatives are smooth there; for large skewness it tends to a
-    half-normal one.
+    with phi and Phi the standard normal density and distribution function. Skewness 0 gives the
+    normal distribution; the value and all derivatives are smooth there. For large skewness the
+    distribution tends to a half-normal one.
 
     Args:
       loc: the location, any shape that broadcasts with the others.
@@ -32,8 +32,9 @@ class SkewNormal(OfNormal):
     Raises:
       ValueError: a concrete `scale` that is not positive, a NaN, or shapes that do not broadcast.
 
-    Source:
-      Azzalini (1985), "A class of distributions which includes the normal ones".
+    References:
+      Azzalini (1985), "A class of distributions which includes the normal ones",
+      https://www.jstor.org/stable/4615982
 
     Example:
       >>> round(float(SkewNormal(1.0, 2.0, 0.0).transform(0.5)), 4)

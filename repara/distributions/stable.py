@@ -14,7 +14,7 @@ from repara.special.polynomial import horner
 
 __all__ = ["Stable"]
 
-# sin(t) / t in powers of t^2; up to |t| = 3 pi / 4 the term left out is below 1e-18.
+# sin(t) / t in powers of t^2; up to |t| = 3 pi / 4 the first omitted term is below 1e-18.
 _SINC = [(-1) ** n / math.factorial(2 * n + 1) for n in range(14)]
 
 
@@ -24,7 +24,7 @@ def _sinc(t: jax.Array) -> jax.Array:
 
 @jax.jit
 def _standard(u: jax.Array, rest: jax.Array, a: jax.Array, skew: jax.Array) -> jax.Array:
-    """A variate of scale 1 and location 0 from two uniforms. Compiled, as its steps are many."""
+    """A variate of scale 1 and location 0 from two uniforms; compiled because it has many steps."""
     # With e = 1 - a, x = pi e / 2, k = e / a, V and W the angle and the exponential variable,
     #
     #   X + skew cot(x) = N exp(k L),   L = log(A / (W cos V)),   tan(pi a / 2) = cot(x),
@@ -35,7 +35,7 @@ def _standard(u: jax.Array, rest: jax.Array, a: jax.Array, skew: jax.Array) -> j
     #   X = N' exp(k L) + skew (k cot x) L expm1(k L) / (k L).
     #
     # With f the angle from the end of the side of the skew, A and N' are sums in weights |skew|
-    # and 1 - |skew| of terms that keep their digits near both ends, as light tails need.
+    # and 1 - |skew| of terms that stay accurate near both ends, as light tails require.
     e, w = 1 - a, -jnp.log(rest)
     negative = skew < 0
     side = jnp.where(negative, -1.0, 1.0).astype(u.dtype)
@@ -60,9 +60,9 @@ def _standard(u: jax.Array, rest: jax.Array, a: jax.Array, skew: jax.Array) -> j
     t = chord + side * sine_v / cos_v * s  # cot f is -side tan V
     log_ratio = jnp.log(((1 - weight) * cos_ev + weight * s) / (w * cos_v))
     power = e / a * log_ratio
-    straight = (1 - weight) * sin_av / cos_v + weight * side * t
+    factor = (1 - weight) * sin_av / cos_v + weight * side * t
     shift = skew * (2 / math.pi) * cos_x / (sinc_x * a)
-    return straight * jnp.exp(power) + shift * log_ratio * expm1_over(power)
+    return factor * jnp.exp(power) + shift * log_ratio * expm1_over(power)
 
 
 class Stable(Distribution):
@@ -72,11 +72,11 @@ class Stable(Distribution):
             = exp(-|t|^a (1 + i skew tan(pi a / 2) sign(t) (|t|^(1 - a) - 1))),   a = stability
         z = loc + scale X(pi (u_1 - 1/2), -log u_2; a, skew),   u ~ U(0, 1)^2
 
-    with X the formula of Chambers, Mallows and Stuck, written so that the singularity at a = 1 is
-    removed: samples and their derivatives of every order are smooth through it. Stability 2 is the
-    normal distribution of standard deviation sqrt(2) scale, 1 without skew the Cauchy distribution.
-    There is no closed form of the density: `log_prob` raises. The mean is NaN for a <= 1, the
-    variance infinite for 1 < a < 2.
+    with X the formula of Chambers, Mallows and Stuck, written without its singularity at a = 1:
+    samples and their derivatives of every order are smooth there. Stability 2 gives the normal
+    distribution with standard deviation sqrt(2) scale; stability 1 without skew gives the Cauchy
+    distribution. The density has no closed form, so `log_prob` raises. The mean is NaN for a <= 1,
+    the variance infinite for 1 < a < 2.
 
     Args:
       stability: a, in (0, 2]; the density falls like |x|^(-1 - a).
@@ -87,9 +87,11 @@ class Stable(Distribution):
     Raises:
       ValueError: a concrete parameter out of range, or shapes that do not broadcast.
 
-    Source:
-      Chambers, Mallows & Stuck (1976), "A method for simulating stable random variables"; Nolan
-      (2020), "Univariate stable distributions", for S0.
+    References:
+      Chambers, Mallows and Stuck (1976), "A method for simulating stable random variables",
+      https://doi.org/10.1080/01621459.1976.10480344
+      Nolan (2020), "Univariate stable distributions", for S0,
+      https://doi.org/10.1007/978-3-030-52915-4
 
     Example:
       >>> q = Stable(1.0, 0.0, 2.0, 1.0)
@@ -121,13 +123,14 @@ class Stable(Distribution):
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         u, v = eps[..., 0], eps[..., 1]
-        return self.loc + self.scale * _standard(u, v, self.stability, self.skew)
+        x: jax.Array = _standard(u, v, self.stability, self.skew)
+        return self.loc + self.scale * x
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         raise NotImplementedError("Stable has no closed form of its log-density")
 
     def _tangent(self) -> jax.Array:
-        """tan(pi stability / 2) where the stability is above 1, 0 elsewhere."""
+        """tan(pi stability / 2) if the stability is above 1, otherwise 0."""
         above = self.stability > 1
         return jnp.tan(0.5 * math.pi * jnp.where(above, self.stability, 2.0))
 
@@ -137,5 +140,5 @@ class Stable(Distribution):
 
     def _variance(self) -> jax.Array:
         value = jnp.where(self.stability == 2, 2 * self.scale**2, jnp.inf)
-        poison = 0 * (self.skew + self.loc + self.scale)
-        return jnp.where(self.stability > 1, value, jnp.nan) + poison
+        zero_or_nan = 0 * (self.skew + self.loc + self.scale)
+        return jnp.where(self.stability > 1, value, jnp.nan) + zero_or_nan

@@ -11,8 +11,9 @@ from jax.typing import ArrayLike
 from repara.distributions import constraints
 from repara.distributions.base import Distribution
 from repara.distributions.constraints import Constraint
-from repara.distributions.gamma import _log_half_step
-from repara.distributions.of_normal import OfNormal
+from repara.distributions.derivatives import derivative
+from repara.distributions.gamma import log_gamma_half_step
+from repara.distributions.increasing_in_normal import IncreasingInNormal
 from repara.distributions.unit_interval import on_unit_interval
 from repara.special import ndtri, normal_from_student_t, student_t_from_normal
 from repara.special.stirling import log_factorial_excess
@@ -24,27 +25,31 @@ def _log_standard_peak(df: jax.Array) -> jax.Array:
     """log(Gamma((df + 1) / 2) / (Gamma(df / 2) sqrt(pi df))).
 
     By the doubling formula it is Gamma(1 + df) / Gamma(1 + df / 2)^2 sqrt(df) / 2^(1 + df), in
-    which Stirling's formula takes out what is large.
+    which Stirling's formula removes the large terms.
     """
     excess = log_factorial_excess(df) - 2 * log_factorial_excess(0.5 * df)
     return excess + 0.5 * jnp.log(df) - math.log(2)
 
 
+def _log_drop(t: jax.Array, df: jax.Array) -> jax.Array:
+    """The standard log-density at 0 less that at t."""
+    return 0.5 * (df + 1) * jnp.log1p(t * (t / df))
+
+
 def _standard_entropy(df: jax.Array) -> jax.Array:
-    # digamma(df / 2 + 1 / 2) - digamma(df / 2), which cancels for large df.
+    # The derivative replaces digamma(df / 2 + 1 / 2) - digamma(df / 2), which cancels for large df.
     a = 0.5 * df
-    _, slope = jax.jvp(_log_half_step, (a,), (jnp.ones_like(a),))
-    return (a + 0.5) * (slope + 1 / df) - _log_standard_peak(df)
+    return (a + 0.5) * (derivative(log_gamma_half_step, a) + 1 / df) - _log_standard_peak(df)
 
 
-class StudentT(OfNormal):
+class StudentT(IncreasingInNormal):
     """Student's t distribution.
 
         q(x) = Gamma((df + 1) / 2) / (Gamma(df / 2) sqrt(pi df) scale)
                (1 + ((x - loc) / scale)^2 / df)^(-(df + 1) / 2)
         z = loc + scale F^-1(Phi(eps); df),   eps ~ N(0, 1)
 
-    The mean exists for df > 1, the variance for df > 2; they are NaN and inf elsewhere.
+    The mean is NaN for df <= 1. The variance is inf for 1 < df <= 2 and NaN for df <= 1.
 
     Args:
       df: degrees of freedom, from 0.3, any shape that broadcasts with the others.
@@ -54,8 +59,9 @@ class StudentT(OfNormal):
     Raises:
       ValueError: a concrete `df` or `scale` that is not positive, or shapes that do not broadcast.
 
-    Source:
-      Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients".
+    References:
+      Figurnov, Mohamed and Mnih (2018), "Implicit reparameterization gradients",
+      https://arxiv.org/abs/1805.08498
 
     Example:
       >>> round(float(StudentT(2.0, 1.0, 3.0).transform(0.0)), 4)
@@ -82,12 +88,8 @@ class StudentT(OfNormal):
         return normal_from_student_t((z - self.loc) / self.scale, self.df)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
-        t = (z - self.loc) / self.scale
-        fall = 0.5 * (self.df + 1) * jnp.log1p(t * (t / self.df))
-        return self._log_peak() - fall
-
-    def _log_peak(self) -> jax.Array:
-        return _log_standard_peak(self.df) - jnp.log(self.scale)
+        log_peak = _log_standard_peak(self.df) - jnp.log(self.scale)
+        return log_peak - _log_drop((z - self.loc) / self.scale, self.df)
 
     def _entropy(self) -> jax.Array:
         return _standard_entropy(self.df) + jnp.log(self.scale)
@@ -111,8 +113,8 @@ class HalfStudentT(Distribution):
         z = loc + scale F^-1(1 - u / 2; df),   u ~ U(0, 1)
 
     with t the density of `StudentT` and F the standard distribution function. The noise u is the
-    probability of values above z, so that the tail keeps its digits. The mean is infinite for
-    df <= 1, the variance for df <= 2.
+    probability of values above z, so the tail keeps its relative precision. The mean is infinite
+    for df <= 1, the variance for df <= 2.
 
     Args:
       df: degrees of freedom, from 0.3, any shape that broadcasts with the others.
@@ -155,14 +157,10 @@ class HalfStudentT(Distribution):
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         def inside(z: jax.Array) -> jax.Array:
-            t = (z - self.loc) / self.scale
-            fall = 0.5 * (self.df + 1) * jnp.log1p(t * (t / self.df))
-            return math.log(2) + self._log_peak() - fall
+            log_peak = _log_standard_peak(self.df) - jnp.log(self.scale)
+            return math.log(2) + log_peak - _log_drop((z - self.loc) / self.scale, self.df)
 
         return self._supported(z, self.loc, inside)
-
-    def _log_peak(self) -> jax.Array:
-        return _log_standard_peak(self.df) - jnp.log(self.scale)
 
     def _cdf(self, x: jax.Array) -> jax.Array:
         t = self._size(x)
@@ -175,16 +173,16 @@ class HalfStudentT(Distribution):
             term = -term * (small * small / self.df) * ((0.5 * (self.df + 1) + n) / (n + 1))
             total = total + term / (2 * n + 3)
         series = 2 * jnp.exp(_log_standard_peak(self.df)) * small * total
-        score = normal_from_student_t(jnp.where(near, 1.0, t), self.df)
-        return jnp.where(near, series, erf(math.sqrt(0.5) * score))
+        eps = normal_from_student_t(jnp.where(near, 1.0, t), self.df)
+        return jnp.where(near, series, erf(math.sqrt(0.5) * eps))
 
     def _sf(self, x: jax.Array) -> jax.Array:
         return self._inverse(x)
 
     def _icdf(self, u: jax.Array) -> jax.Array:
         def quantile(u: jax.Array) -> jax.Array:
-            score = math.sqrt(2) * erfinv(u)
-            return self.loc + self.scale * student_t_from_normal(score, self.df)
+            eps = math.sqrt(2) * erfinv(u)
+            return self.loc + self.scale * student_t_from_normal(eps, self.df)
 
         return on_unit_interval(quantile, u)
 

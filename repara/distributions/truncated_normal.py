@@ -1,4 +1,4 @@
-"""The normal cut off at two ends, right however far out they lie."""
+"""The truncated normal distribution, accurate also for intervals far in a tail."""
 
 import math
 from typing import Any, ClassVar
@@ -9,16 +9,16 @@ from jax.typing import ArrayLike
 
 from repara.distributions import constraints
 from repara.distributions.constraints import Constraint
-from repara.distributions.of_normal import OfNormal
+from repara.distributions.increasing_in_normal import IncreasingInNormal
 from repara.special import log_ndtr, ndtri, truncated_normal_from_normal
+from repara.special.constants import HALF_LOG_2PI
 from repara.special.normal import mills_ratio
 from repara.special.quadrature import gauss_legendre
 from repara.special.truncated_normal import minus_log_tail_ratio
 
 __all__ = ["TruncatedNormal"]
 
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-# To rounding for integrands that fall by exp(-40), as a normal or an exponential one.
+# Exact to rounding for normal or exponential integrands that fall by exp(-40).
 _RULE = gauss_legendre(40)
 
 
@@ -40,21 +40,21 @@ def _log_mass(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.where(tail, far, across)
 
 
-class TruncatedNormal(OfNormal):
-    """A normal given that its value lies in an interval.
+class TruncatedNormal(IncreasingInNormal):
+    """The normal distribution truncated to an interval.
 
         q(x) = N(x; loc, scale^2) / (Phi(b) - Phi(a)),   a = (low - loc) / scale, b likewise
         z = loc + scale Phi^-1((1 - Phi(eps)) Phi(a) + Phi(eps) Phi(b)),   eps ~ N(0, 1)
 
-    The quantile is computed from logarithms of tails, so that samples and gradients are right also
-    where the interval lies many scales from `loc` and its probability underflows.
+    The quantile is computed from logarithms of tails, so samples and gradients are accurate even if
+    the interval lies many scales from `loc` and its probability underflows.
 
     Args:
       loc: the location of the normal, any shape that broadcasts with the others; it need not lie in
         the interval.
       scale: the scale of the normal, positive.
-      low: the lower end; -inf is none.
-      high: the upper end, above `low`; inf is none.
+      low: the lower end; -inf for none.
+      high: the upper end, above `low`; inf for none.
 
     Raises:
       ValueError: a concrete `scale` that is not positive, ends that are not in order, or shapes
@@ -101,9 +101,9 @@ class TruncatedNormal(OfNormal):
         return self._standardized(self.low), self._standardized(self.high)
 
     def _tail(self) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-        """Whether the interval is on one side of `loc` and on which; if so, |a| <= |b| of it.
+        """Returns whether the interval is on one side of `loc`, on which, and |a| <= |b| of it.
 
-        Elsewhere the two are 0 and 1, which are safe.
+        Otherwise the two are 0 and 1, which are safe.
         """
         low, high = self._ends()
         left = high <= 0
@@ -113,7 +113,7 @@ class TruncatedNormal(OfNormal):
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         z = self.loc + self.scale * truncated_normal_from_normal(eps, *self._ends())
-        # Against rounding at the ends, without touching the gradient.
+        # Corrects rounding at the ends without changing the gradient.
         return z + jax.lax.stop_gradient(jnp.clip(z, self.low, self.high) - z)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
@@ -123,13 +123,13 @@ class TruncatedNormal(OfNormal):
         nearest = jnp.where(tail, nearest, self.loc)
         log_mass = _log_mass(jnp.where(tail, -1.0, low), jnp.where(tail, 1.0, high))
         # With a >= 0 the end nearest to loc and m Mills' ratio, the mass is m(a) phi(a) times
-        # 1 - Phi(-b) / Phi(-a), and phi(a) goes into the exponent, where it is large.
+        # 1 - Phi(-b) / Phi(-a), and a large phi(a) goes into the exponent.
         in_tail = -jnp.log(mills_ratio(near)) - jnp.log(-jnp.expm1(-_drop(near, far)))
-        constant = jnp.where(tail, in_tail, -log_mass - _HALF_LOG_2PI) - jnp.log(self.scale)
+        constant = jnp.where(tail, in_tail, -log_mass - HALF_LOG_2PI) - jnp.log(self.scale)
 
         def inside(z: jax.Array) -> jax.Array:
-            beyond = jnp.abs(z - nearest) / self.scale
-            return constant - 0.5 * beyond * (beyond + 2 * near)
+            far = jnp.abs(z - nearest) / self.scale
+            return constant - 0.5 * far * (far + 2 * near)
 
         return self._supported(z, jnp.clip(self.loc, self.low, self.high), inside)
 
@@ -140,17 +140,19 @@ class TruncatedNormal(OfNormal):
         return self._part(self._standardized(x), self._ends()[1])
 
     def _part(self, a: jax.Array, b: jax.Array) -> jax.Array:
-        """The share of the interval's probability between a and b, cut to the interval."""
+        """The fraction of the interval's probability that lies between a and b."""
         low, high = self._ends()
         tail, left, near, far = self._tail()
         a, b = jnp.clip(a, low, high), jnp.clip(b, low, high)
         empty = a >= b
         a, b = jnp.where(empty, low, a), jnp.where(empty, high, b)
-        # In a tail only differences of logarithms of tails, which do not underflow.
+        # In a tail use only differences of logarithms of tails, which do not underflow.
         first = jnp.where(tail, jnp.where(left, -b, a), 0.25)
         last = jnp.where(tail, jnp.where(left, -a, b), 0.5)
-        moved = first > near
-        skipped = jnp.where(moved, _drop(near, jnp.where(moved, first, near + 1)), 0.0)
+        starts_later = first > near
+        skipped = jnp.where(
+            starts_later, _drop(near, jnp.where(starts_later, first, near + 1)), 0.0
+        )
         shares = jnp.expm1(-_drop(first, last)) / jnp.expm1(-_drop(near, far))
         in_tail = jnp.exp(-skipped) * shares
         safe = jnp.where(tail, -1.0, a), jnp.where(tail, 1.0, b)
@@ -166,10 +168,10 @@ class TruncatedNormal(OfNormal):
         return jnp.where(smaller, eps, -eps)
 
     def _moments(self) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-        """Of s, the distance from the mode in scales, whose density falls as exp(-c s - s^2 / 2).
+        """Moments of s, the distance from the mode in scales, with density exp(-c s - s^2 / 2).
 
-        Integrals on both sides of the mode by Gauss' rule: positive terms, also where the interval
-        lies in a tail or is so narrow that moments are small differences.
+        They are Gauss-Legendre integrals on both sides of the mode. All terms are positive, even if
+        the interval lies in a tail or is so narrow that moments are small differences.
 
         Returns:
           The logarithm of the integral of the density relative to the mode, E s, E s^2, and the
@@ -179,14 +181,14 @@ class TruncatedNormal(OfNormal):
         mode = jnp.clip(jnp.zeros_like(low + high), low, high)
         sums = []
         for side, room in ((-1, mode - low), (1, high - mode)):
-            slope = side * mode  # negative only where there is no room
-            # where the density has fallen by exp(-40)
-            end = jnp.minimum(room, 80 / (slope + jnp.sqrt(slope * slope + 80)))
+            rate = side * mode  # negative only if there is no room on this side
+            # The density has fallen by exp(-40) there.
+            end = jnp.minimum(room, 80 / (rate + jnp.sqrt(rate * rate + 80)))
             points, weights = (
                 jnp.asarray(v, low.dtype).reshape(-1, *(1,) * end.ndim) for v in _RULE
             )
             s = points * end[None]
-            fall = s * (slope[None] + 0.5 * s)
+            fall = s * (rate[None] + 0.5 * s)
             density = weights * end[None] * jnp.exp(-fall)
             moments = [density, side * s * density, s * s * density, fall * density]
             sums.append([jnp.sum(m, axis=0) for m in moments])

@@ -71,7 +71,7 @@ class Uniform(Distribution):
         return (self.high - self.low) ** 2 / 12
 
     def _mode(self) -> jax.Array:
-        return self._mean()  # every point of the support is one
+        return self._mean()  # every point of the support is a mode
 
 
 class Triangular(Distribution):
@@ -83,7 +83,7 @@ class Triangular(Distribution):
     Args:
       low: the lower end, any shape that broadcasts with the others.
       high: the upper end, above `low`.
-      peak: where the density is highest, from `low` to `high`.
+      peak: the point of highest density, from `low` to `high`.
 
     Raises:
       ValueError: concrete values that are not in order, or shapes that do not broadcast.
@@ -135,7 +135,7 @@ class Triangular(Distribution):
             below = z < self.peak
             reach = jnp.where(below, z - self.low, self.high - z)
             side = jnp.where(below, self.peak - self.low, self.high - self.peak)
-            # Where the peak is an end of the interval the density there is that of the peak.
+            # If the peak is an end of the interval, the density there is that of the peak.
             ratio = jnp.where(side == 0, 1, reach / jnp.where(side == 0, 1, side))
             return jnp.log(ratio) + jnp.log(2 / (self.high - self.low))
 
@@ -162,7 +162,7 @@ class Triangular(Distribution):
 
 
 class LogUniform(Distribution):
-    """The distribution whose logarithm is uniform: the reciprocal density.
+    """The log-uniform distribution: the logarithm is uniform, the density is reciprocal.
 
         q(x) = 1 / (x log(high / low))
         z = low (high / low)^u,   u ~ U(0, 1)
@@ -195,12 +195,12 @@ class LogUniform(Distribution):
         return constraints.interval(self.low, self.high)
 
     def _log_width(self) -> jax.Array:
-        # log1p of the relative gap keeps its digits where the ends are close.
+        # log1p of the relative gap keeps its relative precision if the ends are close.
         return jnp.log1p((self.high - self.low) / self.low)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         z = self.low * jnp.exp(self._log_width() * eps)
-        return jnp.clip(z, self.low, self.high)  # against the rounding of the exponential
+        return jnp.clip(z, self.low, self.high)  # corrects the rounding of the exponential
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return jnp.log1p((z - self.low) / self.low) / self._log_width()

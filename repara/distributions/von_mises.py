@@ -9,34 +9,37 @@ from jax.scipy.special import i0e, i1e, ndtr
 from jax.typing import ArrayLike
 
 from repara.distributions import constraints
-from repara.distributions.of_normal import OfNormal, at_any
+from repara.distributions.increasing_in_normal import IncreasingInNormal, for_any_noise
 from repara.special import normal_from_von_mises, von_mises_from_normal
 from repara.special.von_mises import far_von_mises_from_normal
 
 __all__ = ["VonMises"]
 
 
-class VonMises(OfNormal):
+class VonMises(IncreasingInNormal):
     """The von Mises distribution of an angle.
 
         q(x) = exp(concentration cos(x - loc)) / (2 pi I0(concentration))
         z = loc + F^-1(Phi(eps); concentration),   eps ~ N(0, 1),   in [loc - pi, loc + pi]
 
-    The circle is cut opposite `loc`. Gradients through a sample are right for functions of period
-    2 pi only: with `loc` the cut moves, and a function that takes different values on its two sides
-    gains q(loc + pi) (f(loc + pi) - f(loc - pi)) that no derivative of a sample carries when angles
-    are brought back to one fixed interval. The density is of period 2 pi: it holds at any angle;
-    `cdf` is that of samples, 0 at loc - pi and 1 at loc + pi.
+    The circle is cut opposite `loc`. Gradients through a sample are right only for functions of
+    period 2 pi: the cut moves with `loc`. If f has different values on its two sides, and angles
+    are mapped back to one fixed interval, the gradient of the expectation has the further term
+    q(loc + pi) (f(loc + pi) - f(loc - pi)), which no derivative of a sample contains. The density
+    has period 2 pi and holds at any angle; `cdf` is that of samples, 0 at loc - pi and 1 at loc +
+    pi.
 
     Args:
       loc: the mean angle in radians, any shape that broadcasts with `concentration`.
-      concentration: 0, the uniform distribution, or positive; 1 / variance where it is large.
+      concentration: nonnegative; 0 gives the uniform distribution, and large values are 1 /
+        variance.
 
     Raises:
       ValueError: a concrete `concentration` that is negative, or shapes that do not broadcast.
 
-    Source:
-      Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients", section 4.
+    References:
+      Figurnov, Mohamed and Mnih (2018), "Implicit reparameterization gradients", section 4,
+      https://arxiv.org/abs/1805.08498
 
     Example:
       >>> round(float(VonMises(0.5, 0.0).transform(1.0)), 4)  # 0.5 + 2 pi (Phi(1) - 1/2)
@@ -57,11 +60,11 @@ class VonMises(OfNormal):
     def _transform(self, eps: jax.Array) -> jax.Array:
         return self.loc + von_mises_from_normal(eps, self.concentration)
 
-    def _at_any(self, eps: jax.Array) -> jax.Array:
-        def beyond(eps: jax.Array) -> jax.Array:
+    def _transform_any(self, eps: jax.Array) -> jax.Array:
+        def far(eps: jax.Array) -> jax.Array:
             return self.loc + far_von_mises_from_normal(eps, self.concentration)
 
-        return at_any(self._transform, beyond, eps, only_single=True)
+        return for_any_noise(self._transform, far, eps, only_in_float32=True)
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return normal_from_von_mises(z - self.loc, self.concentration)
@@ -71,13 +74,13 @@ class VonMises(OfNormal):
         return -fall - jnp.log(2 * math.pi * i0e(self.concentration))
 
     def _cdf(self, x: jax.Array) -> jax.Array:
-        return ndtr(self._score(x))
+        return ndtr(self._noise_of_angle(x))
 
     def _sf(self, x: jax.Array) -> jax.Array:
-        return ndtr(-self._score(x))
+        return ndtr(-self._noise_of_angle(x))
 
-    def _score(self, x: jax.Array) -> jax.Array:
-        # Where samples are; before it the distribution function is 0, beyond it 1.
+    def _noise_of_angle(self, x: jax.Array) -> jax.Array:
+        # Samples lie in this interval; the distribution function is 0 before it and 1 after it.
         angle = jnp.clip(x - self.loc, -math.pi, math.pi)
         return normal_from_von_mises(angle, self.concentration)
 

@@ -10,8 +10,8 @@ import pytest
 import repara as rp
 from repara.distributions.discrete import Discrete
 from repara.distributions.divergences.registry import CLOSED_FORMS
+from repara.distributions.increasing_in_normal import IncreasingInNormal
 from repara.distributions.location_scale import LocationScale
-from repara.distributions.of_normal import OfNormal
 
 KEY = jax.random.key(0)
 
@@ -50,7 +50,7 @@ def moved(q, by):
     return jax.tree.map(lambda x: x + by, q)
 
 
-@pytest.mark.parametrize("make", [rp.Distribution, OfNormal, Discrete, LocationScale])
+@pytest.mark.parametrize("make", [rp.Distribution, IncreasingInNormal, Discrete, LocationScale])
 def test_abstract_classes_have_no_instances(make):
     with pytest.raises(TypeError, match=f"{make.__name__} is abstract"):
         make()
@@ -110,28 +110,37 @@ def test_a_missing_method_is_said_to_be_missing(call, method):
         call(Power(2.0))
 
 
-def test_register_kl(monkeypatch):
-    monkeypatch.setattr("repara.distributions.divergences.registry.CLOSED_FORMS", CLOSED_FORMS)
+@pytest.fixture
+def closed_forms():
+    """Restores the table of closed forms after a test."""
     before = dict(CLOSED_FORMS)
-    try:
+    yield CLOSED_FORMS
+    CLOSED_FORMS.clear()
+    CLOSED_FORMS.update(before)
 
-        @rp.register_kl(Power, (Power, rp.Uniform))
-        def kl_power(q, p):
-            assert q.power.dtype == jnp.float32
-            assert jnp.ndim(q.power) == jnp.ndim(jax.tree.leaves(p)[0])
-            return 0 * jax.tree.leaves(p)[0] + q.power
 
-        q, p = Power(jnp.ones(3)), Power(jnp.full((2, 1), 2.0, jnp.bfloat16))
-        np.testing.assert_array_equal(rp.kl_divergence(q, p), np.ones((2, 3)))
-        vectors = rp.Independent(q, 1), rp.Independent(Power(jnp.ones(3)), 1)
-        assert rp.kl_divergence(*vectors) == 3
-        with pytest.raises(ValueError, match=r"KL\(Power \|\| Uniform\) is registered already"):
-            rp.register_kl(Power, rp.Uniform)(kl_power)
-        with pytest.raises(TypeError, match="subclasses of Distribution, got"):
-            rp.register_kl(Power, int)
-    finally:
-        CLOSED_FORMS.clear()
-        CLOSED_FORMS.update(before)
+def test_a_registered_closed_form_gets_one_dtype_and_rank(closed_forms):
+    @rp.register_kl(Power, (Power, rp.Uniform))
+    def kl_power(q, p):
+        other = jax.tree.leaves(p)[0]
+        assert q.power.dtype == other.dtype == jnp.float32
+        assert q.power.ndim == other.ndim
+        return q.power + 0 * other
+
+    q, p = Power(jnp.ones(3)), Power(jnp.full((2, 1), 2.0, jnp.bfloat16))
+    np.testing.assert_array_equal(rp.kl_divergence(q, p), np.ones((2, 3)))
+    vectors = rp.Independent(q, 1), rp.Independent(Power(jnp.ones(3)), 1)
+    assert rp.kl_divergence(*vectors) == 3
+    assert closed_forms[Power, rp.Uniform] is kl_power
+
+
+def test_a_closed_form_is_registered_once(closed_forms):
+    rp.register_kl(Power, Power)(lambda q, p: q.power)
+    with pytest.raises(ValueError, match=r"KL\(Power \|\| Power\) is registered already"):
+        rp.register_kl(Power, (rp.Uniform, Power))(lambda q, p: q.power)
+    assert (Power, rp.Uniform) not in closed_forms
+    with pytest.raises(TypeError, match="subclasses of Distribution, got"):
+        rp.register_kl(Power, int)
 
 
 def test_a_shape_error_says_what_broadcasts_and_what_to_write():

@@ -1,4 +1,4 @@
-"""The Dirichlet distribution beyond the registry's tests."""
+"""Tests of the Dirichlet distribution that the registry does not cover."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ def test_dirichlet_against_scipy(concentration, dtype):
     z = np.asarray([mean, 0.9 * mean + 0.1 / 3, [0.2, 0.3, 0.5]])
     z = (z / z.sum(-1, keepdims=True)).astype(dtype)
     got = density_and_summaries(q, z)
-    # The simplex of float32: the last coordinate is scipy's own.
+    # In float32 the coordinates do not sum to 1 exactly: scipy computes the last one.
     wide = z.astype("float64")
     a = np.asarray(concentration)
     expected = scipy.special.gammaln(a.sum()) - scipy.special.gammaln(a).sum()
@@ -50,7 +50,7 @@ def test_dirichlet_on_the_edges(dtype):
 
 
 def test_dirichlet_of_small_concentrations_in_float32():
-    """Coordinates underflow, and neither logarithms, densities nor gradients are lost."""
+    """Coordinates underflow, but logarithms, densities and gradients are finite."""
     q = rp.Dirichlet(np.full(3, 0.01, "f"))
     eps = q.noise(jax.random.key(0), (4000,))
 
@@ -74,7 +74,7 @@ def test_dirichlet_of_small_concentrations_in_float32():
     assert np.all(np.isfinite(log_z))
     assert log_z.min() < -500
     np.testing.assert_allclose(np.exp(log_z.astype("float64")).sum(-1), 1, rtol=1e-5)
-    # E log z_1 = digamma(a) - digamma(sum a), of standard deviation about 1/a
+    # E log z_1 = digamma(a) - digamma(sum a); the standard deviation is about 1/a
     exact = scipy.special.digamma(0.01) - scipy.special.digamma(0.03)
     assert np.all(np.abs(log_z.mean(0) - exact) < 5 * log_z.std(0) / np.sqrt(4000))
 
@@ -90,14 +90,15 @@ def test_dirichlet_of_small_concentrations_in_float32():
 #                            rsample_rao_blackwell     2.736    1.081e-3  7.351e-7
 #                            torch                     2.805    1.075e-3  7.312e-7
 #
-# Sticks in a fixed order, a transform of K - 1 noises, have 0.55, 0.91, 0.99 of torch's variance
-# for E[z_1^2], but 3.0, 1.6, 1.2 for E[z_10^2], and up to 2.4 for linear functions of log z.
+# Stick breaking in a fixed order, a transform of K - 1 noises, has 0.55, 0.91, 0.99 of torch's
+# variance for E[z_1^2], but 3.0, 1.6, 1.2 for E[z_10^2], and up to 2.4 for linear functions of
+# log z.
 _RATIOS = {0.1: (1.06, 1.5), 1.0: (1.04, 1.1), 10.0: (1.03, 1.05)}
 
 
 @pytest.mark.slow
 def test_dirichlet_gradient_variance(x64):
-    """What the docstring says, and that both gradients are unbiased."""
+    """Both gradients are unbiased, and their variances are those of the docstring."""
     k, n = 10, 40_000
     c = np.arange(1, k + 1) / k
 

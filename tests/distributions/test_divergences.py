@@ -19,7 +19,7 @@ OTHER = np.asarray([[1.0, 0.0, 0.0], [-0.4, 2.0, 0.0], [0.5, 0.1, 0.8]])
 
 
 def by_quadrature(q, p, dtype="float64"):
-    """KL(q || p) of scalar distributions as an integral over the quantiles of q, split in cells."""
+    """KL(q || p) of scalar distributions by integration over the quantiles of q, cell by cell."""
 
     @compiled
     def integrand(u):
@@ -27,7 +27,7 @@ def by_quadrature(q, p, dtype="float64"):
         return q.log_prob(z) - p.log_prob(z)
 
     # Gauss-Legendre in the logit of u, whose ends reach exp(-60). Cells are
-    # short because of the kinks of a Laplace density, which cost the square of their length.
+    # short because of the kinks of a Laplace density: the error there is the square of the length.
     nodes, weights = np.polynomial.legendre.leggauss(6)
     edges = np.linspace(-60.0, 36.0, 3841)
     half = 0.5 * np.diff(edges)[:, None]
@@ -129,7 +129,7 @@ def test_scalar_pairs_by_quadrature(pair, x64):
 
 @pytest.mark.parametrize("pair", GAMMA_PAIRS, ids=_name)
 def test_gamma_pairs_by_trapezoids(pair, x64):
-    # In log z, on which scale all of these are smooth and end exponentially at both ends.
+    # As integrals over log z: the integrands are smooth and fall exponentially at both ends.
     q, p = (jax.tree.map(lambda x: jnp.asarray(np.asarray(x), "float64"), d) for d in pair)
     t = np.linspace(-40, 12, 20_001)
     z, slope = (t, 0 * t) if isinstance(q, rp.ExpGamma) else (np.exp(t), t)
@@ -141,7 +141,7 @@ def test_gamma_pairs_by_trapezoids(pair, x64):
     np.testing.assert_allclose(divergence(q, p), terms.sum() * (t[1] - t[0]), rtol=1e-8)
 
 
-def test_quadrature_itself(x64):
+def test_the_quadrature_rule(x64):
     # E_q[log q - log p] for p = q shifted by one standard deviation is 1/2.
     q, p = rp.Normal(np.float64(3.0), np.float64(2.0)), rp.Normal(np.float64(5.0), np.float64(2.0))
     np.testing.assert_allclose(by_quadrature(q, p), 0.5, rtol=1e-10)
@@ -158,7 +158,7 @@ def test_nearly_equal_scales(gap, dtype):
     )
     r = mpmath.log(mpmath.mpf(float(scale)) / mpmath.mpf(1.5))
     exact = float((mpmath.expm1(2 * r) - 2 * r) / 2) if r else 0.0
-    # r itself is known to one rounding of the ratio: relative eps / |r| each for two factors r.
+    # r is known up to one rounding of the ratio: a relative error of eps / |r| for each factor r.
     eps = np.finfo(dtype).eps
     bound = 8 * eps * (exact + 2 * abs(float(r)))
     kl = float(rp.kl_divergence(q, p))
@@ -264,7 +264,7 @@ def test_monte_carlo_agrees_with_the_closed_form():
     assert estimate.shape == error.shape == (3, 2)
     assert bool(jnp.all(error < 0.02 * (1 + exact)))
     assert bool(jnp.all(jnp.abs(estimate - exact) < 5 * error))
-    # And the discrete case, which samples without a transform.
+    # The discrete case, which samples without a transform.
     q, p = rp.Bernoulli(probs=0.3), rp.Bernoulli(probs=0.6)
     estimate, error = rp.monte_carlo_kl(jax.random.key(1), q, p, 100_000)
     assert abs(estimate - rp.kl_divergence(q, p)) < 5 * error
@@ -290,7 +290,7 @@ def test_von_mises_and_von_mises_fisher():
     log_q, log_p = (np.asarray(d.log_prob(x), "float64") for d in (q, p))
     exact = np.mean(np.exp(log_q) * (log_q - log_p)) * 2 * np.pi
     np.testing.assert_allclose(rp.kl_divergence(q, p), exact, rtol=1e-5)
-    # In two dimensions the two families are one.
+    # In two dimensions both families agree.
     directions = [jnp.array([jnp.cos(d.loc), jnp.sin(d.loc)]) for d in (q, p)]
     plane = [rp.VonMisesFisher(m, d.concentration) for m, d in zip(directions, (q, p), strict=True)]
     np.testing.assert_allclose(rp.kl_divergence(*plane), exact, rtol=1e-5)
@@ -342,6 +342,6 @@ def test_discrete_at_the_edges():
         rp.kl_divergence(rp.Categorical(logits=jnp.zeros(3)), rp.Categorical(logits=jnp.zeros(2)))
 
 
-def test_a_list_is_refused_by_name():
+def test_a_list_raises_and_names_the_parameter():
     with pytest.raises(TypeError, match=r"Categorical: logits must be .* got a list: pass jnp"):
         rp.Categorical(logits=[0.0, 1.0])

@@ -1,4 +1,4 @@
-"""KL between families: what torch registers is here, and each form agrees with an integral."""
+"""KL between families: every pair of torch exists, and each form agrees with an integral."""
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +11,8 @@ from repara.distributions.divergences.registry import CLOSED_FORMS
 from tests.distributions.programs import compiled
 from tests.distributions.test_divergences import by_quadrature, divergence, log_probs
 
-# torch.distributions.kl of torch 2.13, without what is no member here (LowRankMultivariateNormal,
-# the generic ExponentialFamily).
+# torch.distributions.kl of torch 2.13, without LowRankMultivariateNormal and the generic
+# ExponentialFamily.
 _HALF = ("Exponential", "Gamma")
 TORCH = {
     **{
@@ -41,7 +41,7 @@ for _q in ("Gumbel", "Laplace", "Normal"):
 TORCH["Bernoulli"] += ("Poisson",)
 
 
-def test_all_that_torch_registers_is_here():
+def test_every_pair_of_torch_is_registered():
     pairs = {(q.__name__, p.__name__) for q, p in CLOSED_FORMS}
     missing = [(q, p) for q, others in TORCH.items() for p in others if (q, p) not in pairs]
     assert not missing
@@ -131,7 +131,7 @@ def test_by_quantiles(pair, x64):
 
 @pytest.mark.parametrize("pair", BY_TRAPEZOIDS + BY_QUANTILES, ids=_name)
 def test_gradients(pair, x64):
-    """In all parameters at once, along one direction: by a five-point difference."""
+    """Derivatives along one direction in all parameters agree with a five-point difference."""
     pair = _wide(pair)
 
     @compiled
@@ -139,7 +139,7 @@ def test_gradients(pair, x64):
         def moved(t):
             rng = np.random.default_rng(0)
             leaves, structure = jax.tree.flatten(tuple(pair))
-            # ends of an interval stay where the support of the other needs them
+            # the ends of an interval stay inside the support of the other
             still = [x == jnp.round(x) for x in leaves]
             sizes = [rng.uniform(0.3, 1.0) for _ in leaves]
             leaves = [
@@ -158,7 +158,7 @@ def test_gradients(pair, x64):
 
 
 def test_kumaraswamy_to_beta_to_rounding(x64):
-    """To the digits of an integral in 30; for a = 1 it is a beta distribution itself."""
+    """Agrees with an integral at 30 digits; for a = 1 it is a beta distribution."""
     for a, b in ((2.0, 3.0), (0.3, 0.6), (7.0, 0.2), (0.05, 20.0)):
         q, p = rp.Kumaraswamy(np.float64(a), np.float64(b)), rp.Beta(np.float64(2.5), 1.7)
         with mp.workdps(30):

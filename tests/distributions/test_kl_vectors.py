@@ -1,4 +1,4 @@
-"""Closed forms of KL between families of vectors and matrices, beside Monte Carlo."""
+"""Closed forms of KL between families of vectors and matrices, compared with Monte Carlo."""
 
 import jax
 import jax.numpy as jnp
@@ -112,13 +112,13 @@ def test_power_spherical_to_uniform(x64):
     q = rp.PowerSpherical(_AXIS, 4.0)
     p = rp.VonMisesFisher(_AXIS, 0.0)
     np.testing.assert_allclose(rp.kl_divergence(q, p), np.log(4 * np.pi) - q.entropy(), rtol=1e-7)
-    # The density in t = mu . x is 5/2 ((1 + t) / 2)^4: E log of it by the moments of log u, u^5 U.
+    # The density of t = mu . x is 5/2 ((1 + t) / 2)^4; E log of it from the moments of log u.
     exact = np.log(5.0) - 4 / 5
     np.testing.assert_allclose(rp.kl_divergence(q, p), exact, rtol=1e-7)
 
 
 def test_large_dirichlet_concentrations():
-    """Nearly equal, in float32: the divergence is that of nearly normal variables."""
+    """Nearly equal concentrations in float32: the divergence is that of nearly normal variables."""
     a = np.asarray([3e4, 5e4], "f")
     b = np.asarray([3.03e4, 4.97e4], "f")
     q, p = rp.Dirichlet(a), rp.Dirichlet(b)

@@ -1,5 +1,7 @@
-"""Samples have the law that the density says: pointwise where one coordinate of noise makes one
-coordinate of the sample, else by the exact law of a coordinate or projection of the sample.
+"""Samples follow their density.
+
+If each coordinate of the sample is made from one coordinate of noise, this is tested pointwise, by
+a change of variables; otherwise by the exact law of a coordinate or a projection of the sample.
 """
 
 import math
@@ -30,7 +32,7 @@ _SURFACES = (
 
 
 def _free(case: Any, q: rp.Distribution, z: jax.Array) -> jax.Array:
-    """The coordinates of events with respect to which the density is one, on one last axis."""
+    """The event coordinates to which the density refers, on one last axis."""
     if case.family in _MATRICES:
         rows, columns = np.tril_indices(z.shape[-1], -1 if case.family is rp.LKJCholesky else 0)
         return z[..., rows, columns]
@@ -51,7 +53,7 @@ SQUARE = [case for case in CONTINUOUS if _is_square(case)]
 
 @pytest.mark.parametrize("case", SQUARE, ids=lambda c: c.name)
 def test_change_of_variables(case, x64):
-    """log q(T(eps)) + log |det dT/deps| = log p(eps), and so it stays as parameters move.
+    """log q(T(eps)) + log |det dT/deps| = log p(eps), and its derivative in the parameters is 0.
 
     The first says that samples have the density q and that q integrates to 1. The derivative of the
     left side in a parameter is 0 where dT/dtheta moves samples as the density changes: the
@@ -78,7 +80,7 @@ def test_change_of_variables(case, x64):
             return _free(case, q, jax.jvp(q.transform, (jnp.asarray(eps),), (tangent,))[1])
 
         jacobian = jax.vmap(column, out_axes=-1)(jnp.eye(size))
-        # With the sample: from the sample alone its rounding near an end is magnified.
+        # The density that comes with the sample: that of the rounded sample would be less accurate.
         _, log_q = programs.sample_and_density(
             case, q, jax.random.key(0), (count,), source=programs.fixed(eps)
         )
@@ -97,9 +99,9 @@ def test_change_of_variables(case, x64):
     np.testing.assert_allclose(slopes, 0, atol=10 * bound)
 
 
-# Of the others, and of all vectors: something whose law is known. Each function takes samples
-# [n, *event] of the first member of the batch, and its parameters; it returns values and their
-# distribution function.
+# For the other families, and for all vectors: a statistic with a known law. Each function takes
+# samples [n, *event] of the first member of the batch and its parameters. It returns values and
+# their distribution function.
 
 
 def _along(z: Any, weights: Any) -> Any:
@@ -147,7 +149,7 @@ def _bilinear(case: Any, z: Any) -> tuple[Any, Any]:
 
 
 def _first_piece(case: Any, z: Any) -> tuple[Any, Any]:
-    """Of a stick that normals break: its logit is normal."""
+    """Of a stick broken by normals: the logit of its first piece is normal."""
     pieces = z.shape[1]
     logit = np.log(z[:, 0]) - np.log1p(-z[:, 0]) + np.log(pieces - 1)
     return logit, st.norm(_first(case, "loc", 1)[0], _first(case, "scale", 1)[0]).cdf
@@ -279,8 +281,8 @@ KNOWN = {
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.name in KNOWN], ids=lambda c: c.name)
-def test_what_is_known_of_samples(case):
-    """Kolmogorov and Smirnov's test of 100,000 samples in float32."""
+def test_statistics_have_their_known_laws(case):
+    """A Kolmogorov-Smirnov test of 100,000 samples in float32."""
     q = case.build()
     draw = programs.compiled(lambda q, key: q.sample(key, (100_000,)))
     z = np.asarray(draw(q, jax.random.key(3)), "float64")
@@ -289,7 +291,7 @@ def test_what_is_known_of_samples(case):
     assert st.kstest(values, cdf).pvalue > 1e-3
 
 
-def test_every_law_is_asked_for():
+def test_the_law_of_every_family_is_tested():
     """Against scipy (test_all.py), here, or, for Stable, in test_stable.py."""
     with_reference = {case.family for case in CONTINUOUS if case.reference is not None}
     known = {case.family for case in CASES if case.name in KNOWN}
@@ -325,7 +327,7 @@ def test_gradient_of_an_expectation_of_relaxed_categories(x64):
 
 @pytest.mark.parametrize("d", [2, 4])
 def test_gradient_of_an_expectation_of_a_projected_normal(d, x64):
-    """E cos(angle to the mean) in the length of the mean (Presnell & Rumcheva, 2008)."""
+    """d/d|c| E cos(angle to the mean c), by Presnell and Rumcheva (2008)."""
     length = 1.3
 
     def exact(m: float) -> float:
@@ -342,7 +344,7 @@ def test_gradient_of_an_expectation_of_a_projected_normal(d, x64):
 
 
 def _close_to(values: Any, q: rp.Distribution, name: str, direction: Any, true: float) -> None:
-    """The pathwise derivative within five standard errors, which are together below 2% of it."""
+    """The pathwise derivative is within five standard errors, which are below 2% of it."""
     leaves = [
         jnp.asarray(direction) if path[-1].name == name else jnp.zeros_like(leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(q)
@@ -359,7 +361,7 @@ def _close_to(values: Any, q: rp.Distribution, name: str, direction: Any, true: 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.5])
 def test_density_of_relaxed_categories(temperature, x64):
-    """It integrates to 1 over x_k = log z_k - log z_K, with the means that these have.
+    """It integrates to 1 over x_k = log z_k - log z_K and gives their means.
 
     dz = prod_k z_k dx, and the density of the logarithms is one with respect to dx.
     """

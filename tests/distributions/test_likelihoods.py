@@ -44,7 +44,7 @@ def test_continuous_bernoulli_against_mpmath(what, order, dtype):
     reference = _cb_quantile if what == "transform" else _cb_log_prob
     point = float(np.asarray(u, dtype))
     with mpmath.workdps(120):
-        # A Taylor fit through points around each logit, which may be the singular one.
+        # A Taylor fit through points around each logit, which may be the singular point.
         h = mpmath.mpf(10) ** -20
         stencil = {0: {0: 1}, 1: {-1: -0.5, 1: 0.5}, 2: {-1: 1, 0: -2, 1: 1}}[order]
         true = np.asarray(
@@ -62,7 +62,7 @@ def test_continuous_bernoulli_against_mpmath(what, order, dtype):
 
 
 def test_continuous_bernoulli_probs_at_one_half(x64):
-    """The gradient that peers report as zero there: du/dp = 4 dz/dl = 2 u (1 - u)."""
+    """The gradient, which other libraries report as zero: du/dp = 4 dz/dl = 2 u (1 - u)."""
     slope = jax.grad(lambda p: rp.ContinuousBernoulli(probs=p).transform(0.25))(0.5)
     np.testing.assert_allclose(slope, 4 * 0.5 * 0.25 * 0.75, rtol=1e-14)
 
@@ -107,7 +107,7 @@ def test_discretized_logistic_against_mpmath(loc, scale, dtype):
     assert all(np.isfinite(g) for g in jax.tree.leaves(gradient))
 
 
-def test_discretized_logistic_refuses():
+def test_discretized_logistic_errors():
     with pytest.raises(ValueError, match="at least 2, got 1"):
         rp.DiscretizedLogistic(0.0, 1.0, num_values=1)
     q = rp.DiscretizedLogistic(0.0, 1.0, num_values=4)
@@ -126,7 +126,7 @@ def test_bernoulli_at_huge_logits(dtype):
         np.testing.assert_array_equal(g.logits, expected)
 
 
-def test_bernoulli_refuses_values_that_are_not_binary(dtype):
+def test_bernoulli_gives_other_values_density_zero(dtype):
     for q in (
         rp.Bernoulli(logits=np.asarray(0.3, dtype)),
         rp.Bernoulli(probs=np.asarray(0.3, dtype)),

@@ -1,4 +1,4 @@
-"""The multivariate normal beyond the registry's tests."""
+"""Tests of the multivariate normal that the registry does not cover."""
 
 import jax
 import jax.numpy as jnp
@@ -53,7 +53,7 @@ def test_diagonal_agrees_with_triangular(dtype):
 
 
 def test_gradient_is_lower_triangular():
-    """The upper triangle is not a parameter: its gradient is zero, and no value is accepted."""
+    """The upper triangle is not a parameter: its gradient is zero, and values there raise."""
 
     @compiled
     @jax.grad
@@ -100,7 +100,7 @@ def test_only_the_bad_member_of_a_batch_is_nan():
 
 
 def test_near_singular_covariance_keeps_its_samples(dtype):
-    """A root given as such never squares its condition number."""
+    """The condition number of a given root is never squared."""
     root = np.asarray([[1.0, 0.0], [1.0, 1e-6]], dtype)
     q = rp.MultivariateNormal(np.zeros(2, dtype), root)
     eps = np.asarray([[0.3, -0.7]], dtype)
@@ -122,7 +122,7 @@ def test_constructor_errors(arguments, error, message):
         rp.MultivariateNormal(np.zeros(2), **arguments)
 
 
-def test_scalar_loc_is_refused():
+def test_a_scalar_loc_raises():
     with pytest.raises(ValueError, match="at least 1 dimension"):
         rp.MultivariateNormal(0.0, scale_diag=np.ones(2))
 
@@ -131,6 +131,6 @@ def test_covariance_of_samples():
     q = rp.MultivariateNormal(LOC.astype("f"), covariance_matrix=COVARIANCE.astype("f"))
     n = 100_000
     z = np.asarray(compiled(lambda q: q.sample(jax.random.key(1), (n,)))(q), "float64")
-    # Var of a product of two centred normals is below 2 times the product of the variances.
+    # Var of a product of two centered normals is below 2 times the product of the variances.
     deviation = np.sqrt(2 * np.outer(np.diag(COVARIANCE), np.diag(COVARIANCE)) / n)
     assert np.all(np.abs(np.cov(z.T) - COVARIANCE) < 5 * deviation)

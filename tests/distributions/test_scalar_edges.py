@@ -1,4 +1,4 @@
-"""Scalar families where other libraries give NaN, zero or biased gradients, in float32."""
+"""Cases in which other libraries give NaN, zero or biased gradients, in float32."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ import scipy.stats
 import repara as rp
 from tests.distributions.programs import compiled
 
-# What an i.i.d. source draws nearly always; both ends are probabilities of 3e-7.
+# The usual range of i.i.d. noise; each end has probability 3e-7.
 EPS = np.linspace(-5, 5, 101).astype("float32")
 U = np.linspace(0.005, 0.995, 100).astype("float32")
 
@@ -30,7 +30,7 @@ def value_and_slope(make, parameter, noise):
 
 @pytest.mark.parametrize("a", [1e-3, 1e-2])
 def test_gamma_of_small_concentration(a):
-    """log z = log(Gamma(a + 1) Phi(eps)) / a: no NaN, and zero only where z underflows."""
+    """log z = log(Gamma(a + 1) Phi(eps)) / a: no NaN, and zero only if z underflows."""
     z, slope = value_and_slope(lambda a: rp.Gamma(a, 1.0), a, EPS)
     log_z = (scipy.special.gammaln(1 + a) + scipy.stats.norm.logcdf(EPS)) / a
     near = log_z < np.log(1e-3)
@@ -40,7 +40,7 @@ def test_gamma_of_small_concentration(a):
     assert np.all(np.isfinite(z) & np.isfinite(slope))
     np.testing.assert_allclose(z[near & ~seen], 0, atol=1e-34)
     assert np.all(slope[~near] > 0)
-    # relative: rounding of log Phi / a, and z / (a + 1) that the first term leaves out
+    # relative: rounding of log Phi / a, and the omitted term z / (a + 1)
     bound = 4e-7 / a * (1 + np.abs(scipy.stats.norm.logcdf(EPS))) + 2 * exact
     assert np.all(np.abs(z - exact)[seen] <= (bound * exact)[seen])
     assert np.all(np.abs(slope - exact * by_log)[seen] <= (4 * bound * exact * by_log)[seen])
@@ -71,8 +71,8 @@ def _log_tail_and_slope(a, z, upper):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("side", ["_icdf", "_isf"])
 @pytest.mark.parametrize("a", [1.5, 300.0])
-def test_gamma_quantiles_of_what_no_generator_draws(a, side, dtype):
-    """Out to the smallest probabilities, beside noise of the usual range."""
+def test_gamma_quantiles_beyond_generated_noise(a, side, dtype):
+    """Quantiles of the smallest probabilities, and of noise in the usual range."""
 
     def quantile(a, u):
         return getattr(rp.Gamma(a, 1.0), side)(u)
@@ -82,17 +82,17 @@ def test_gamma_quantiles_of_what_no_generator_draws(a, side, dtype):
         program = jax.jit(jax.vmap(jax.value_and_grad(quantile), (None, 0)))
         z, slope = (np.asarray(v, "float64") for v in program(np.array(a, dtype), u))
     exact = np.array([_log_tail_and_slope(a, x, side == "_isf") for x in z])
-    # The last is in the range of the fits, which are good to 1e-11.
+    # The last is in the range of the fits, whose relative error is 1e-11.
     rounding = 32 * np.finfo(dtype).eps
     tolerance = np.where(u < 1e-4, rounding, max(rounding, 2e-11))
-    # An error of a few roundings of z moves the logarithm of its tail by the slope of that; and
-    # the derivatives are of that logarithm.
+    # An error of a few roundings of z changes the logarithm of its tail by its derivative times
+    # the error, and the derivatives refer to that logarithm.
     condition = np.maximum(np.abs(np.log(u)), a)
     assert np.all(np.abs(exact[:, 0] - np.log(u)) < tolerance * condition)
     assert np.all(np.abs(slope / exact[:, 1] - 1) < tolerance * condition)
 
 
-def test_quantiles_of_what_no_generator_draws_of_the_kin_of_gamma():
+def test_quantiles_beyond_generated_noise_of_gamma_like_families():
     u, a = 1e-35, 0.02
     log_z = (np.log(u) + scipy.special.gammaln(1 + a)) / a
     by_a = -log_z / a + scipy.special.digamma(1 + a) / a
@@ -117,7 +117,7 @@ def test_quantiles_of_what_no_generator_draws_of_the_kin_of_gamma():
         (rp.FisherSnedecor(3.0, 4.0), scipy.stats.f(3.0, 4.0)),
     ],
 )
-def test_quantiles_of_what_no_generator_draws_of_the_kin_of_beta(q, peer):
+def test_quantiles_beyond_generated_noise_of_beta_like_families(q, peer):
     u = np.array([1e-35, 1e-12, 1e-9, 0.3], "float32")
     exact = peer.ppf(u.astype("float64"))
     z, slope = jax.jit(jax.vmap(jax.value_and_grad(lambda u: q.icdf(u))))(u)
@@ -126,7 +126,7 @@ def test_quantiles_of_what_no_generator_draws_of_the_kin_of_beta(q, peer):
     np.testing.assert_allclose(q._isf(u[-1]), peer.isf(0.3), rtol=1e-5)
 
 
-def test_quantiles_of_what_no_generator_draws_of_von_mises():
+def test_quantiles_beyond_generated_noise_of_von_mises():
     q, u = rp.VonMises(0.5, 200.0), np.array([1e-35, 1e-12, 1e-9, 0.3], "float32")
     with jax.enable_x64(True):
         exact = rp.VonMises(0.5, 200.0).icdf(u.astype("float64"))
@@ -135,7 +135,7 @@ def test_quantiles_of_what_no_generator_draws_of_von_mises():
 
 
 def test_inverse_gamma_of_small_concentration():
-    """No NaN: infinite only where the value is beyond the largest number."""
+    """No NaN; infinite only if the value is beyond the largest number."""
     z, slope = value_and_slope(lambda a: rp.InverseGamma(a, 1.0), 0.01, EPS)
     log_z = -(scipy.special.gammaln(1.01) + scipy.stats.norm.logcdf(-EPS)) / 0.01
     assert not np.any(np.isnan(z) | np.isnan(slope))
@@ -145,7 +145,7 @@ def test_inverse_gamma_of_small_concentration():
 
 @pytest.mark.slow
 def test_student_t_of_few_degrees_of_freedom():
-    """Right wherever the value is a number of float32, below the documented range too."""
+    """Accurate if float32 can represent the value, also below the documented range."""
     eps = EPS[np.abs(EPS) > 0.05]
     for df in (0.05, 0.3):
         z, slope = value_and_slope(lambda d: rp.StudentT(d, 0.0, 1.0), df, eps)
@@ -166,7 +166,7 @@ def test_beta_of_small_concentrations():
 
 
 class _Logit:
-    """What the samples of a beta distribution round from."""
+    """Samples of a beta distribution before they are rounded."""
 
     def __init__(self, a):
         self.a = a
@@ -185,7 +185,7 @@ def test_von_mises_uniform_and_narrow():
 
 
 def test_relaxed_bernoulli_of_low_temperature():
-    """z = sigmoid(x / T): dz/dx = z (1 - z) / T, finite where z rounds to 0 or 1."""
+    """z = sigmoid(x / T): dz/dx = z (1 - z) / T, finite if z rounds to 0 or 1."""
 
     def make(x):
         return rp.RelaxedBernoulli(0.01, logits=x)
@@ -214,7 +214,7 @@ def test_relaxed_bernoulli_of_low_temperature():
     ids=["generalized_pareto", "generalized_extreme_value", "logits", "probs"],
 )  # fmt: skip
 def test_removable_singularities(make, first, second):
-    """The derivatives at 0, which others take to be zero."""
+    """The derivatives at 0, which other libraries report as zero."""
 
     @compiled
     def program(x):
@@ -245,7 +245,7 @@ def test_truncated_normal_twenty_scales_out():
 
 
 def test_inverse_gaussian_is_unbiased():
-    """E z is the mean itself: a slope of 1 and no curvature, where others have 1.06 to 1.3."""
+    """E z is the mean: derivative 1 and no curvature; other libraries have 1.06 to 1.3."""
     n = 1 << 14
     eps = rp.noise.stratified(jax.random.key(1), (n,), (1,), "normal", jnp.float32)
 
@@ -260,26 +260,26 @@ def test_inverse_gaussian_is_unbiased():
 
     first, second = (np.asarray(v, "float64") for v in program(jnp.array([0.3, 0.9, 3.0]), eps))
     for values, exact in ((first, 1.0), (second, 0.0)):
-        # one standard error of independent draws: those of strata are far nearer
+        # one standard error of independent draws; stratified draws are much more accurate
         error = values.std(0) / np.sqrt(n)
         assert np.all(error < 0.06)
         assert np.all(np.abs(values.mean(0) - exact) < error)
 
 
 def test_student_t_of_many_degrees_of_freedom():
-    """Peak and entropy to rounding where differences of log Gamma and digamma have no digits."""
+    """Peak and entropy are exact to rounding; differences of log Gamma and digamma would not be."""
     df = np.asarray([0.3, 5.0, 1e3, 1e6], "float32")
     q = rp.StudentT(df, 0.0, 2.0)
     exact = scipy.stats.t(df.astype("float64"), 0.0, 2.0)
     np.testing.assert_allclose(q.log_prob(0.3), exact.logpdf(np.float32(0.3)), rtol=2e-6)
-    # The entropy of scipy loses its digits itself: the limit is that of the normal.
+    # scipy's entropy is inaccurate here, so the reference is the limit, a normal distribution.
     np.testing.assert_allclose(q.entropy()[:3], exact.entropy()[:3], rtol=2e-6)
     normal = 0.5 * np.log(2 * np.pi * np.e) + np.log(2)
     np.testing.assert_allclose(q.entropy()[3], normal, rtol=2e-6)
 
 
 def test_generalized_normal_nearly_uniform():
-    """dz/dp of z = P (1 + ...): finite and odd at power 50, where others have NaN."""
+    """dz/dp of z = P (1 + ...): finite and odd at power 50; other libraries have NaN."""
     z, slope = value_and_slope(lambda p: rp.GeneralizedNormal(0.0, 1.0, p), 50.0, EPS)
     assert np.all(np.isfinite(z) & np.isfinite(slope))
     np.testing.assert_allclose(z + z[::-1], 0, atol=1e-6)
@@ -293,7 +293,7 @@ def test_generalized_normal_nearly_uniform():
 
 
 def test_beta_that_rounds_to_one_has_a_finite_density_with_its_sample():
-    """The logarithm of 1 - z, which is far below rounding, is in the density."""
+    """The density contains the logarithm of 1 - z, although z rounds to 1."""
     eps = np.float32([0.5, 2.0, 4.0])
     q = rp.Beta(1.0, np.float32([0.02, 0.02, 0.02]))
     source = lambda *_: jnp.asarray(eps)  # noqa: E731
@@ -310,7 +310,7 @@ def test_beta_that_rounds_to_one_has_a_finite_density_with_its_sample():
 
 
 def test_von_mises_distribution_function(dtype):
-    """That of samples, cut opposite the mean angle: 0 and 1 at the cut, its ends kept by icdf."""
+    """The cdf of samples, cut opposite the mean angle: 0 and 1 at the cut, which icdf inverts."""
     loc, k = 1.0, np.array([0.0, 0.5, 3.0, 100.0], dtype)
     q = rp.VonMises(jnp.asarray(loc, dtype), jnp.asarray(k))
     x = np.linspace(loc - 3.1, loc + 3.1, 21).astype(dtype)[:, None]
@@ -346,8 +346,8 @@ def test_von_mises_distribution_function(dtype):
     ],
     ids=lambda q: type(q).__name__,
 )  # fmt: skip
-def test_slope_of_the_distribution_function_at_the_median(q):
-    """Where the tails are equal to the last bit, no slope may be taken for half of another's."""
+def test_derivative_of_the_distribution_function_at_the_median(q):
+    """If both tails are equal to the last bit, the derivative is not half of the true one."""
     at = q.icdf(0.5) if not isinstance(q, rp.Beta) else jnp.float32(0.5)
     slope = jax.jit(jax.grad(q.cdf))(at)
     np.testing.assert_allclose(slope, jnp.exp(q.log_prob(at)), rtol=1e-5)
@@ -359,7 +359,7 @@ def test_slope_of_the_distribution_function_at_the_median(q):
      (-1e3, -999.0), (-1e-4, 2e-4), (8.0, np.inf), (-30.0, 0.1)],
 )  # fmt: skip
 def test_moments_of_truncated_normal(low, high, dtype):
-    """Mean, variance, entropy and their slopes in loc, against mpmath."""
+    """Mean, variance, entropy and their derivatives in loc, against mpmath."""
     loc, scale = 0.25, 2.0
     ends = [np.asarray(loc + scale * end, dtype) for end in (low, high)]
 
@@ -397,11 +397,11 @@ def test_moments_of_truncated_normal(low, high, dtype):
         true = np.asarray([float(v) for v in exact(mpmath.mpf(loc))])
         moved = zip(exact(loc + h), exact(loc - h), strict=True)
         true_slopes = np.asarray([float((a - b) / (2 * h)) for a, b in moved])
-    # In a tail the ends are rounded, and so is what lies between them.
+    # In a tail the ends are rounded, and so is the interval between them.
     size = 1 + max(low, -high, 0.0)
     eps = float(np.finfo(dtype).eps)
     np.testing.assert_allclose(given, true, rtol=64 * eps * size**0.5)
-    # The slopes of the parts of a narrow interval on both sides of its mode are 1 / width each.
+    # The derivatives of the two parts of a narrow interval around its mode are 1 / width each.
     slack = 64 * eps * np.maximum(np.abs(true_slopes), np.abs(true)).max() * size
     slack = slack + 4 * eps / min(high - low, 1.0)
     np.testing.assert_allclose(slopes, true_slopes, rtol=64 * eps * size, atol=slack)

@@ -1,4 +1,4 @@
-"""The stable distribution: members with names of their own, and its characteristic function."""
+"""The stable distribution: members with their own names, and its characteristic function."""
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +46,7 @@ def _direct(u, w, a, b):
 
 
 def test_to_rounding_for_all_parameters(dtype):
-    """From far in both tails, light ones of full skew included, and through stability 1."""
+    """Far in both tails, including the light tails of full skew, and around stability 1."""
     u = [2.0**-24, 1e-3, 0.2, 0.4999, 0.5, 0.7, 0.999, 1 - 2.0**-24]
     a = [0.3, 0.9, 0.9999, 1.0, 1 + 1e-6, 1.5, 1.999, 2.0]
     grid = np.meshgrid(u, [1e-4, 0.3, 0.999], a, [-1.0, -0.99, 0.0, 0.3, 1.0])
@@ -88,7 +88,7 @@ def _expectations(a, b, scale, loc):
 
 @pytest.mark.parametrize("a", [0.8, 1.0, 1.5])
 def test_gradients_of_expectations(a, x64):
-    """In all four parameters, against derivatives of the characteristic function."""
+    """Gradients in all four parameters, against derivatives of the characteristic function."""
     n, at = 100_000, np.asarray([a, 0.6, 0.8, 0.3])
     eps = rp.noise.iid(jax.random.key(5), (n,), (2,), "uniform", jnp.float64)
 

@@ -25,7 +25,7 @@ def test_normal_in_the_tails(low, high, dtype):
 
     z, slope = program(jnp.zeros((), dtype), jnp.asarray(u, dtype))
     exact = scipy.stats.truncnorm(low, high)
-    # In float32 the quantile function itself is good to some units in the last place of z^2.
+    # In float32 the quantile function itself has an error of a few units in the last place of z^2.
     tolerance = 2e-5 if dtype == "float32" else 1e-10
     np.testing.assert_allclose(z, exact.ppf(u.astype(dtype)), rtol=tolerance)
     # The exact derivative of the mean by a central difference of scipy's.
@@ -38,7 +38,7 @@ def test_normal_in_the_tails(low, high, dtype):
 
 
 def test_an_interval_without_probability_is_nan():
-    """Where float32 has no probability left for the interval there is no number to give."""
+    """If the probability of the interval underflows in float32, samples are NaN."""
     q = rp.Truncated(rp.Normal(0.0, 1.0), 20.0, 21.0)
     assert np.all(np.isnan(q.sample(jax.random.key(0), (3,))))
     assert np.isnan(q.log_prob(20.5))

@@ -1,4 +1,4 @@
-"""The families of vectors and matrices beyond the registry's tests."""
+"""Tests of families of vectors and matrices that the registry does not cover."""
 
 import math
 
@@ -118,7 +118,7 @@ def test_matrix_normal_is_a_vector_normal(dtype):
     z = np.asarray(compiled(lambda q: q.sample(jax.random.key(1), (50_000,)))(q), "float64")
     deviation = np.sqrt(2 * np.outer(np.diag(covariance), np.diag(covariance)) / 50_000)
     assert np.all(np.abs(np.cov(z.reshape(-1, 6).T) - covariance) < 5 * deviation)
-    # Under jit and vmap, where a peer refuses to sample.
+    # Under jit and vmap, under which another library does not sample.
     roots = jnp.asarray(np.stack([column, 2 * column]), dtype)
     a, b = (jnp.asarray(v, dtype) for v in (loc, TRIL))
     mapped = jax.vmap(lambda r: rp.MatrixNormal(a, b, r).sample(jax.random.key(0)))(roots)
@@ -150,7 +150,7 @@ def test_low_rank_agrees_with_the_full_matrix(dtype):
 
 
 def test_low_rank_density_does_not_cancel():
-    """A diagonal that is next to nothing: the difference that Woodbury's identity takes is lost."""
+    """A tiny diagonal, for which the difference in Woodbury's identity would cancel."""
     factor, diagonal = np.asarray([[1.0], [1.0], [1.0]]), np.full(3, 1e-6)
     z = np.asarray([100.0, 100.0, 100.001], "f")
     wide = z.astype("float64")
@@ -170,7 +170,7 @@ def test_low_rank_density_does_not_cancel():
 
 
 def _projected_density(c, z):
-    """At 30 digits, the radius integrated over."""
+    """The density at 30 digits, by integration over the radius."""
     with mpmath.workdps(30):
         d, t = len(c), mpmath.fsum(mpmath.mpf(a) * mpmath.mpf(b) for a, b in zip(c, z, strict=True))
         peak = (t + mpmath.sqrt(t * t + 4 * (d - 1))) / 2
@@ -204,7 +204,7 @@ def test_projected_normal_against_mpmath(d, dtype):
     z = np.stack([direction, -direction, across]).astype(dtype)
     log_prob = np.asarray(compiled(lambda q, z: q.log_prob(z))(rp.ProjectedNormal(c), z[:, None]))
     exact = np.asarray([[_projected_density(a, b) for a in c.tolist()] for b in z.tolist()])
-    # z is known to its rounding, which |c| magnifies
+    # z is rounded, and |c| magnifies the error
     slack = 8 * np.finfo(dtype).eps * (1 + lengths**2)
     tolerance = 2e-6 if dtype == "float32" else 1e-12
     assert np.all(np.abs(log_prob - exact) < tolerance * (1 + np.abs(exact)) + slack)
@@ -261,7 +261,7 @@ def test_power_spherical_against_mpmath(dtype):
 
 @pytest.mark.parametrize("make", [rp.PowerSpherical, rp.VonMisesFisher], ids=lambda f: f.__name__)
 def test_directions(make):
-    """At and against the first axis nothing is singular, and the length of mu does not matter."""
+    """Nothing is singular along or opposite the first axis; the length of mu does not matter."""
 
     @compiled
     def program(mu):
@@ -316,7 +316,7 @@ def test_lkj_cholesky_density(dim, concentration, dtype):
     jacobian = np.sum((dim - 1 - np.arange(dim)) * log_diagonal)
     expected = 2 * (concentration - 1) * log_diagonal.sum() + jacobian - log_constant
     np.testing.assert_allclose(at_identity, -log_constant, rtol=1e-5, atol=1e-5)
-    # the rounding of the root, which the power magnifies
+    # the root is rounded, and the power magnifies the error
     slack = 8 * dim * np.finfo(dtype).eps * concentration
     np.testing.assert_allclose(q.log_prob(root), expected, rtol=1e-5, atol=1e-5 + slack)
 
@@ -344,8 +344,8 @@ def test_lkj_cholesky_of_small_concentration():
         assert scipy.stats.kstest(correlation[:, i, j], exact.cdf).pvalue > 1e-3
 
 
-def test_upper_triangles_are_no_parameters():
-    """A zero gradient, and no value is accepted there."""
+def test_upper_triangles_are_not_parameters():
+    """Their gradient is zero, and values there raise."""
     names = {
         "MultivariateStudentT": lambda root: rp.MultivariateStudentT(5.0, jnp.zeros(3), root),
         "MatrixNormal": lambda root: rp.MatrixNormal(jnp.zeros((3, 3)), root, jnp.eye(3)),
@@ -382,7 +382,7 @@ def test_gaussian_random_walk(dtype):
         rp.GaussianRandomWalk(1.0, 0)
 
 
-def test_mixture_of_unlike_families(x64):
+def test_mixture_of_different_families(x64):
     """The gradient of E f in the weights is that of sum_k w_k E_k f."""
     components = (
         rp.Normal(np.float64(-1.0), 0.7),

@@ -1,4 +1,4 @@
-"""Distributions made of other distributions."""
+"""Distributions that are made of other distributions."""
 
 from repara.distributions.combinators.implicit import ImplicitReparameterization
 from repara.distributions.combinators.independent import Independent

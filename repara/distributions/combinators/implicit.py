@@ -20,27 +20,28 @@ __all__ = ["ImplicitReparameterization"]
 
 
 class ImplicitReparameterization(Distribution):
-    """A scalar distribution from its cdf and log-density, with samples that can be differentiated.
+    """A scalar distribution defined by its cdf and log-density, with differentiable samples.
 
         F(z; theta) = u,   u ~ U(0, 1),   dz/dtheta = -(dF/dtheta) / f
 
-    The quantile is searched with a fixed number of steps, the same for every element, and has
+    The quantile is found with a fixed number of iterations, the same for every element. It has
     exact derivatives of every order that the cdf and the density have. In the right tail it is as
-    precise as the cdf is near 1.
+    accurate as the cdf is near 1.
 
     Args:
       cdf: `cdf(z, **parameters)`, elementwise in jax, increasing in z on the support.
       log_prob: `log_prob(z, **parameters)`, the logarithm of its derivative in z.
-      parameters: name -> array; they broadcast against each other. No constraint is known, and so
-        none is checked but NaN.
-      low: the lower end of the support, a number, or None where it has none.
-      high: the upper end, a number, or None where it has none.
+      parameters: name -> array; they broadcast against each other. Only NaN is checked, since
+        no constraint is known.
+      low: the lower end of the support, a number, or None for none.
+      high: the upper end, a number, or None for none.
 
     Raises:
-      ValueError: a NaN, shapes that do not broadcast, or ends that are not in order.
+      ValueError: a parameter is NaN, shapes do not broadcast, or the ends are not in order.
 
-    Source:
-      Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients".
+    References:
+      Figurnov, Mohamed and Mnih (2018), "Implicit reparameterization gradients",
+      https://arxiv.org/abs/1805.08498
 
     Example:
       >>> q = ImplicitReparameterization(
@@ -49,8 +50,8 @@ class ImplicitReparameterization(Distribution):
       ...     parameters={"rate": 2.0},
       ...     low=0.0,
       ... )
-      >>> slope = jax.grad(lambda q: q.transform(0.5))(q).parameters["rate"]
-      >>> round(float(slope), 4)
+      >>> gradient = jax.grad(lambda q: q.transform(0.5))(q).parameters["rate"]
+      >>> round(float(gradient), 4)
       -0.1733
     """
 
@@ -79,7 +80,6 @@ class ImplicitReparameterization(Distribution):
         for key, value in arrays.items():
             check_value("ImplicitReparameterization", key, value, constraints.real)
         self._set("parameters", arrays)
-        # A function of z and the dictionary: what the search differentiates may close over nothing.
         self._set("_cdf_of", cdf)
         self._set("_log_prob_of", log_prob)
         self._set("low", low)
@@ -109,8 +109,8 @@ class ImplicitReparameterization(Distribution):
         for key, value in self.parameters.items():
             check_value(type(self).__name__, key, value, constraints.real, hint=OUT_OF_RANGE_HINT)
 
-    def _place(self, s: jax.Array) -> jax.Array:
-        """From a coordinate on the real line to the support, with small steps near its ends."""
+    def _to_support(self, s: jax.Array) -> jax.Array:
+        """Maps the real line to the support, with high resolution near its ends."""
         if self.low is None:
             return jnp.sinh(s) if self.high is None else self.high - jnp.exp(-s)
         if self.high is None:
@@ -121,9 +121,9 @@ class ImplicitReparameterization(Distribution):
         reach = math.log(float(jnp.finfo(eps.dtype).max)) - 2
         end = jnp.full(jnp.broadcast_shapes(eps.shape, self._rank_shape()), reach, eps.dtype)
         return quantile(
-            _Of(self._cdf_of),
-            _Of(self._log_prob_of),
-            self._place_static(),
+            _DictionaryFunction(self._cdf_of),
+            _DictionaryFunction(self._log_prob_of),
+            self._static_to_support(),
             self.parameters,
             jnp.broadcast_to(eps, end.shape),
             -end,
@@ -133,14 +133,14 @@ class ImplicitReparameterization(Distribution):
     def _rank_shape(self) -> Shape:
         return jnp.broadcast_shapes(*(v.shape for v in self.parameters.values()))
 
-    def _place_static(self) -> Callable[[jax.Array], jax.Array]:
-        return ImplicitReparameterization._without_checks(low=self.low, high=self.high)._place
+    def _static_to_support(self) -> Callable[[jax.Array], jax.Array]:
+        return ImplicitReparameterization._without_checks(low=self.low, high=self.high)._to_support
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         return self._cdf_of(z, **self.parameters)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
-        inside = self._place(jnp.zeros((), z.dtype))
+        inside = self._to_support(jnp.zeros((), z.dtype))
         return self._supported(z, inside, lambda z: self._log_prob_of(z, **self.parameters))
 
     def _cdf(self, x: jax.Array) -> jax.Array:
@@ -150,8 +150,8 @@ class ImplicitReparameterization(Distribution):
         return on_unit_interval(self._transform, u)
 
 
-class _Of:
-    """A function of z and a dictionary from one of z and keywords; equal where that is the same."""
+class _DictionaryFunction:
+    """A function of z and a dictionary, made from one of z and keywords; equal if that is equal."""
 
     def __init__(self, function: Callable[..., jax.Array]) -> None:
         self.function = function
@@ -160,7 +160,7 @@ class _Of:
         return self.function(z, **parameters)
 
     def __eq__(self, other: Any) -> bool:
-        return isinstance(other, _Of) and self.function == other.function
+        return isinstance(other, _DictionaryFunction) and self.function == other.function
 
     def __hash__(self) -> int:
         return hash(self.function)

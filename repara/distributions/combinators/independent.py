@@ -1,4 +1,4 @@
-"""A batch of independent distributions read as one distribution over arrays."""
+"""A batch of independent distributions as one distribution of arrays."""
 
 import copy
 import math
@@ -16,16 +16,17 @@ __all__ = ["Independent"]
 
 
 class Independent(Distribution):
-    """Reads the last batch dimensions of `base` as part of the event.
+    """A distribution that treats the last batch dimensions of `base` as part of the event.
 
         log q(z) = sum_j log base(z_j)
 
     Args:
       base: any distribution.
-      reinterpreted_batch_ndims: how many of its last batch dimensions become event dimensions.
+      reinterpreted_batch_ndims: the number of batch dimensions, counted from the last, that
+        become event dimensions.
 
     Raises:
-      ValueError: `base` has fewer batch dimensions than that.
+      ValueError: `base` has fewer batch dimensions.
 
     Example:
       >>> from repara.distributions import Normal
@@ -104,8 +105,8 @@ class Independent(Distribution):
         arrays = {name: x for name, x in parameters.items() if x is not None}
         if n < 2 or not all(getattr(x, "ndim", -1) == z.ndim for x in arrays.values()):
             return self._sum(self.base._log_prob(z))
-        # One axis instead of several: XLA on a CPU makes vectors along the last one alone, and that
-        # of a picture is short.
+        # One axis instead of several: XLA on a CPU vectorizes along the last one only, which is
+        # short for images.
         flat = copy.copy(self.base)
         for name, x in arrays.items():
             flat._set(name, _merged(x, event))
@@ -129,7 +130,7 @@ class Independent(Distribution):
 
 
 def _merged(x: jax.Array, event: Shape) -> jax.Array:
-    """The last axes as one, unless x is the same along them."""
+    """Merges the last axes into one, unless x is constant along them."""
     n = len(event)
     if math.prod(x.shape[-n:]) > 1:
         x = jnp.broadcast_to(x, (*x.shape[:-n], *event))

@@ -1,4 +1,4 @@
-"""Mixtures, reparameterized in the weights too."""
+"""Mixtures, reparameterized also in the weights."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -22,34 +22,36 @@ class MixtureSameFamily(Distribution):
         q(z) = sum_k w_k q_k(z)
         F(z) = sum_k w_k F_k(z) = u,   u ~ U(0, 1)
 
-    The sample is the quantile of the mixture, not the draw of one component: it moves smoothly
-    with the weights, and its gradient in them is right. Vectors whose coordinates are independent
-    within each component are drawn one coordinate after the other,
+    The sample is the quantile of the mixture, not a draw from one component, so it varies smoothly
+    with the weights and has the right gradient in them. Vectors whose coordinates are independent
+    within each component are drawn coordinate by coordinate,
 
         sum_k w_k(z_1, ..., z_{i-1}) F_ki(z_i) = u_i,   w_k(z_1, ..., z_i) ~ w_k prod_j q_kj(z_j).
 
-    Components that overlap little are joined by stretches where the density is small: there the
-    gradient of a sample is large, and its variance is that of the problem.
+    If components overlap little, the density between them is small. There the gradient of a sample
+    is large, and so is its variance; any reparameterization by the quantile has it.
 
     Args:
-      mixture: a `Categorical` of K categories, its batch shape the same as that of the components
-        without the last dimension, or one that broadcasts with it.
+      mixture: a `Categorical` of K categories, its batch shape broadcasts with that of the
+        components without the last dimension.
       components: scalar distributions with cdf and icdf, or `Independent(scalar, 1)` of them; the
-        last batch dimension, K, is that of the components.
+        last batch dimension, K, counts the components.
 
     Raises:
-      ValueError: numbers of components that differ, or components that are neither.
+      ValueError: the numbers of components differ, or the components are neither.
 
-    Source:
-      Graves (2016), "Stochastic backpropagation through mixture density distributions"; Figurnov,
-      Mohamed & Mnih (2018), "Implicit reparameterization gradients", section 3.
+    References:
+      Graves (2016), "Stochastic backpropagation through mixture density distributions",
+      https://arxiv.org/abs/1607.05690
+      Figurnov, Mohamed and Mnih (2018), "Implicit reparameterization gradients", section 3,
+      https://arxiv.org/abs/1805.08498
 
     Example:
       >>> from repara.distributions import Normal
       >>> weights = Categorical(logits=jnp.zeros(2))
       >>> q = MixtureSameFamily(weights, Normal(jnp.array([-1.0, 1.0]), 1.0))
-      >>> slope = jax.grad(lambda q: q.transform(0.5))(q)
-      >>> [round(float(g), 4) for g in slope.mixture.logits]
+      >>> gradient = jax.grad(lambda q: q.transform(0.5))(q)
+      >>> [round(float(g), 4) for g in gradient.mixture.logits]
       [-0.7053, 0.7053]
     """
 
@@ -111,9 +113,9 @@ class MixtureSameFamily(Distribution):
             return _mixture_cdf(z, (self.mixture._log_probs(), self.components))
         return self._coordinatewise(z, solve=False)[1]
 
-    def _coordinatewise(self, given: jax.Array, solve: bool) -> tuple[jax.Array, jax.Array]:
-        """From noise to values, or from values to noise, the last dimension one by one."""
-        base, d = self.components.base, given.shape[-1]  # type: ignore[attr-defined]
+    def _coordinatewise(self, values: jax.Array, solve: bool) -> tuple[jax.Array, jax.Array]:
+        """Maps noise to values, or values to noise, one coordinate after the other."""
+        base, d = self.components.base, values.shape[-1]  # type: ignore[attr-defined]
 
         def one(
             log_weights: jax.Array, x: tuple[Any, jax.Array]
@@ -126,16 +128,16 @@ class MixtureSameFamily(Distribution):
                 u, z = _mixture_cdf(value, (normalized, component)), value
             return normalized + component._log_prob(z[..., None]), (z, u)
 
-        # The coordinate, which is the last dimension of every leaf, is what is scanned.
+        # The scan runs over coordinates, the last dimension of every leaf.
         leading = jax.tree.map(
             lambda x: jnp.moveaxis(jnp.broadcast_to(x, (*x.shape[:-1], d)), -1, 0), base
         )
         first = self.mixture._log_probs()
-        batch = jnp.broadcast_shapes(given.shape[:-1], first.shape[:-1])
+        batch = jnp.broadcast_shapes(values.shape[:-1], first.shape[:-1])
         batch = jnp.broadcast_shapes(batch, *(x.shape[1:-1] for x in jax.tree.leaves(leading)))
         first = jnp.broadcast_to(first, (*batch, first.shape[-1]))
-        given = jnp.broadcast_to(given, (*batch, d))
-        _, (z, u) = jax.lax.scan(one, first, (leading, jnp.moveaxis(given, -1, 0)))
+        values = jnp.broadcast_to(values, (*batch, d))
+        _, (z, u) = jax.lax.scan(one, first, (leading, jnp.moveaxis(values, -1, 0)))
         return jnp.moveaxis(z, 0, -1), jnp.moveaxis(u, 0, -1)
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
@@ -163,12 +165,12 @@ class MixtureSameFamily(Distribution):
     def _variance(self) -> jax.Array:
         axis = -1 - len(self.event_shape)
         mean = jnp.expand_dims(self._mean(), axis)
-        apart = (self.components._mean() - mean) ** 2
-        return jnp.sum(self._weights() * (self.components._variance() + apart), axis=axis)
+        between = (self.components._mean() - mean) ** 2
+        return jnp.sum(self._weights() * (self.components._variance() + between), axis=axis)
 
 
-class _SideBySide(Distribution):
-    """Scalar distributions, of any families, as one batch whose last dimension counts them."""
+class _StackedComponents(Distribution):
+    """Scalar distributions of any families as one batch, whose last dimension counts them."""
 
     parts: tuple[Distribution, ...]
     _children: ClassVar = ("parts",)
@@ -229,11 +231,12 @@ class Mixture(Distribution):
         with that of `mixture`.
 
     Raises:
-      ValueError: another number of components, or one that is not scalar, or shapes that do not
+      ValueError: the number of components is not K, one of them is not scalar, or shapes do not
         broadcast.
 
-    Source:
-      Graves (2016), "Stochastic backpropagation through mixture density distributions".
+    References:
+      Graves (2016), "Stochastic backpropagation through mixture density distributions",
+      https://arxiv.org/abs/1607.05690
 
     Example:
       >>> from repara.distributions import Laplace, Normal
@@ -266,8 +269,8 @@ class Mixture(Distribution):
         _ = self.batch_shape
 
     def _as_batch(self) -> MixtureSameFamily:
-        side_by_side = _SideBySide._without_checks(parts=self.components)
-        return MixtureSameFamily._without_checks(mixture=self.mixture, components=side_by_side)
+        stacked = _StackedComponents._without_checks(parts=self.components)
+        return MixtureSameFamily._without_checks(mixture=self.mixture, components=stacked)
 
     @property
     def batch_shape(self) -> Shape:
@@ -307,7 +310,7 @@ def _expand(x: jax.Array, event_ndims: int) -> jax.Array:
 
 
 def _logsumexp(x: jax.Array) -> jax.Array:
-    """The logarithm of a sum of exponentials; -inf without a NaN gradient where all are zero."""
+    """The logarithm of a sum of exponentials; -inf without a NaN gradient if all are zero."""
     empty = jnp.all(x == -jnp.inf, axis=-1, keepdims=True)
     value = jax.nn.logsumexp(jnp.where(empty, 0, x), axis=-1)
     return jnp.where(empty[..., 0], -jnp.inf, value)
@@ -324,7 +327,7 @@ def _mixture_log_prob(z: jax.Array, parameters: tuple[jax.Array, Distribution]) 
 
 
 def _mixture_quantile(log_weights: jax.Array, components: Distribution, u: jax.Array) -> jax.Array:
-    # The quantile of a mixture lies between the least and the greatest of its components'.
+    # The quantile of a mixture lies between the smallest and the largest of its components.
     ends = jax.lax.stop_gradient(components._icdf(u[..., None]))
     low, high = jnp.min(ends, axis=-1), jnp.max(ends, axis=-1)
     shape = jnp.broadcast_shapes(u.shape, low.shape, log_weights.shape[:-1])

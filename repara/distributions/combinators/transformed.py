@@ -1,4 +1,4 @@
-"""A distribution through a bijector."""
+"""The distribution of a bijector's value."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ __all__ = ["Transformed"]
 
 
 class Transformed(Distribution):
-    """The distribution of a bijector's value.
+    """The distribution of a bijector's value at a random variable.
 
         z = forward(x),   x ~ base
         log q(z) = log base(x) - log |det dz/dx|
@@ -23,10 +23,10 @@ class Transformed(Distribution):
     Args:
       base: any distribution with a reparameterization.
       bijector: one of `repara.bijectors`; its parameters broadcast with the trailing dimensions of
-        x, and add no batch dimensions.
+        x and add no batch dimensions.
 
     Raises:
-      ValueError: the bijector is of vectors and the base of numbers; use `Independent`.
+      ValueError: the bijector maps vectors and the base is scalar; use `Independent`.
 
     Example:
       >>> from repara.distributions import Normal
@@ -36,7 +36,7 @@ class Transformed(Distribution):
     """
 
     base: Distribution
-    bijector: Any
+    bijector: Bijector
     _children: ClassVar = ("base", "bijector")
 
     def __init__(self, base: Distribution, bijector: Bijector) -> None:
@@ -98,7 +98,7 @@ class Transformed(Distribution):
         x = self.bijector.inverse(z)
         if getattr(self.bijector, "onto_reals", False):
             return self.base._log_prob(x) - self._log_det(x)
-        # Where the inverse is NaN and neither z nor a parameter is, z is outside the image.
+        # If the inverse is NaN but neither z nor a parameter is, z is outside the image.
         inside = self.bijector.inverse(self.bijector.forward(jnp.zeros_like(x)))
         axes = tuple(range(-len(self.base.event_shape), 0))
         nan_x, nan_z, nan_b = (jnp.any(jnp.isnan(v), axis=axes) for v in (x, z, inside))

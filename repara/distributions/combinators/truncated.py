@@ -1,4 +1,4 @@
-"""A scalar distribution cut off at one or both ends."""
+"""A scalar distribution truncated at one or both ends."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -16,18 +16,18 @@ __all__ = ["Truncated"]
 
 
 class Truncated(Distribution):
-    """A scalar distribution, given that its value lies in an interval.
+    """A scalar distribution conditioned on an interval.
 
         z = F^-1(F(low) + u (F(high) - F(low))),   u ~ U(0, 1)
 
-    Above the median of the base the same is done with probabilities of larger values, so that both
-    tails keep their digits until the probability of the interval itself underflows: there samples
-    and densities are NaN, never a wrong number.
+    Above the median of the base the formula uses probabilities of larger values, so both tails keep
+    their relative precision until the probability of the interval underflows. Then samples and
+    densities are NaN, never a wrong number.
 
     Args:
       base: a scalar distribution with cdf and icdf.
-      low: the lower end, or None where there is none; it broadcasts with the base.
-      high: the upper end, above `low`, or None where there is none.
+      low: the lower end, or None for none; it broadcasts with the base.
+      high: the upper end, above `low`, or None for none.
 
     Raises:
       TypeError: neither end is given.
@@ -80,16 +80,16 @@ class Truncated(Distribution):
         low = -jnp.inf if self.low is None else self.low
         high = jnp.inf if self.high is None else self.high
         cut = constraints.interval(low, high)
-        return Constraint(f"{inner.name} and cut off", lambda x: inner.check(x) & cut.check(x))
+        return Constraint(f"{inner.name} and truncated", lambda x: inner.check(x) & cut.check(x))
 
     def _child_ranks(self) -> Mapping[str, int]:
         return {"base": 0}
 
     def _ends(self) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Whether the interval is above the median, and the probabilities beyond its two ends.
+        """Returns whether the interval is above the median, and tail probabilities at its ends.
 
-        Those are of smaller values below the median and of larger values above it; the first
-        belongs to the lower end.
+        The tail is that of larger values if the interval is above the median, otherwise that of
+        smaller values. The lower end comes first.
         """
         base, like = self.base, self.high if self.low is None else self.low
         zero = 0 * like
@@ -103,24 +103,24 @@ class Truncated(Distribution):
         return upper, first, last
 
     def _mass(self) -> jax.Array:
-        """The probability of the interval, NaN where it underflows."""
+        """The probability of the interval, NaN if it underflows."""
         _, first, last = self._ends()
         mass = jnp.abs(last - first)
         return jnp.where(mass > 0, mass, jnp.nan)
 
     def _transform(self, eps: jax.Array) -> jax.Array:
         upper, first, last = self._ends()
-        poison = 0 * self._mass()
+        zero_or_nan = 0 * self._mass()
         p = first * (1 - eps) + last * eps
         above = self.base._isf(jnp.where(upper, p, 0.5))
         below = self.base._icdf(jnp.where(upper, 0.5, p))
         z = jnp.where(upper, above, below)
-        # Against rounding at the ends.
+        # Corrects rounding at the ends.
         if self.low is not None:
             z = jnp.maximum(z, self.low)
         if self.high is not None:
             z = jnp.minimum(z, self.high)
-        return z + poison
+        return z + zero_or_nan
 
     def _inverse(self, z: jax.Array) -> jax.Array:
         upper, first, last = self._ends()
@@ -129,7 +129,7 @@ class Truncated(Distribution):
 
     def _log_prob(self, z: jax.Array) -> jax.Array:
         valid = self.support.check(z)
-        # Only a stand-in: its derivatives are never used and would be most of the work.
+        # Only a substitute: its derivatives are never used and would be most of the work.
         inside = jax.lax.stop_gradient(self._transform(jnp.full((), 0.5, z.dtype)))
         safe = jnp.where(valid | jnp.isnan(z), z, inside)
         value = self.base._log_prob(safe) - jnp.log(self._mass())

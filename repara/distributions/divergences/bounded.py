@@ -81,7 +81,7 @@ def _beta_uniform(q: Beta, p: Uniform) -> jax.Array:
 
 
 @register_kl((Gamma, Chi2), Gumbel)
-def _gamma_gumbel(q: Any, p: Gumbel) -> jax.Array:
+def _gamma_gumbel(q: Gamma | Chi2, p: Gumbel) -> jax.Array:
     # E exp(-z / s) = (1 + 1 / (rate s))^-a.
     a, rate = shape_and_rate(q)
     tail = jnp.exp(p.loc / p.scale - a * jnp.log1p(1 / (rate * p.scale)))
@@ -89,7 +89,7 @@ def _gamma_gumbel(q: Any, p: Gumbel) -> jax.Array:
 
 
 @register_kl((Gamma, Chi2), Normal)
-def _gamma_normal(q: Any, p: Normal) -> jax.Array:
+def _gamma_normal(q: Gamma | Chi2, p: Normal) -> jax.Array:
     return _cross_normal(p, q._mean(), q._variance()) - q._entropy()
 
 
@@ -134,8 +134,8 @@ def _weibull_gamma(q: Weibull, p: Any) -> jax.Array:
     return _cross_gamma(p, q._mean(), mean_log) - q._entropy()
 
 
-# The tanh-sinh rule for s = sigmoid(u) in [0, 1], u = pi sinh(t): of an integrand that is bounded
-# what is left beyond its ends and between its nodes is below 1e-16.
+# The tanh-sinh rule for s = sigmoid(u) in [0, 1], u = pi sinh(t): for a bounded integrand
+# the error, beyond the ends and between the nodes, is below 1e-16.
 _T = np.arange(-50, 51) / 16
 _NODES = np.pi * np.sinh(_T)
 _WEIGHTS = np.pi * np.cosh(_T) / (2 + 2 * np.cosh(_NODES)) / 16
@@ -143,9 +143,9 @@ _WEIGHTS = np.pi * np.cosh(_T) / (2 + 2 * np.cosh(_NODES)) / 16
 
 @register_kl(Kumaraswamy, Beta)
 def _kumaraswamy_beta(q: Kumaraswamy, p: Beta) -> jax.Array:
-    # w = z^a is Beta(1, b): E log w = -Euler - digamma(b + 1), E log(1 - w) = -1 / b. What is left,
-    # E log((1 - w) / (1 - z)), has no closed form (its series in beta functions converges slowly),
-    # but lies between 0 and -log a everywhere, and tanh-sinh quadrature gives it to rounding.
+    # w = z^a is Beta(1, b): E log w = -Euler - digamma(b + 1), E log(1 - w) = -1 / b. The rest,
+    # E log((1 - w) / (1 - z)), has no closed form (its series in beta functions converges slowly).
+    # The logarithm lies between 0 and -log a, and tanh-sinh quadrature is exact to rounding.
     a, b = q.concentration1, q.concentration0
     mean_log = -(EULER_GAMMA + digamma(b + 1)) / a
 

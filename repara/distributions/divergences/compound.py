@@ -35,6 +35,8 @@ def require_shared_part(q: Distribution, p: Distribution) -> None:
       >>> from repara.distributions import Normal
       >>> require_shared_part(Normal(0.0, 1.0), Normal(0.0, 1.0))
     """
+    ours: Any
+    theirs: Any
     if isinstance(q, Independent) and isinstance(p, Independent):
         return require_shared_part(q.base, p.base)
     if isinstance(q, Transformed) and isinstance(p, Transformed):
@@ -46,7 +48,7 @@ def require_shared_part(q: Distribution, p: Distribution) -> None:
         ours, theirs, what = (q.loc, q.scale), (p.loc, p.scale), "its loc and scale"
     else:
         return None
-    same = jax.tree.structure(ours) == jax.tree.structure(theirs)
+    same = bool(jax.tree.structure(ours) == jax.tree.structure(theirs))  # type: ignore[operator]
     leaves = jax.tree.leaves(ours), jax.tree.leaves(theirs)
     if not (same and all(_is_same(a, b) for a, b in zip(*leaves, strict=True))):
         unless = f" unless {what} is one and the same"

@@ -1,4 +1,4 @@
-"""Closed forms of KL between directions: circle and sphere."""
+"""Closed forms of KL between distributions on the circle and the sphere."""
 
 import jax
 import jax.numpy as jnp

@@ -14,7 +14,7 @@ __all__: list[str] = []
 
 
 def _weighted(weight: jax.Array, difference: jax.Array) -> jax.Array:
-    """weight * difference with 0 log 0 = 0: where the weight is 0 the other may be infinite."""
+    """weight * difference with 0 log 0 = 0: if the weight is 0 the difference may be infinite."""
     used = weight != 0
     return jnp.where(used, weight * jnp.where(used, difference, 0), 0)
 
@@ -32,8 +32,8 @@ def _bernoulli_bernoulli(q: Bernoulli, p: Bernoulli | Poisson) -> jax.Array:
 
 @register_kl(Binomial, Binomial)
 def _binomial_binomial(q: Binomial, p: Binomial) -> jax.Array:
-    # n trials of q against n of p; with more trials q has values that p has not. For fewer there
-    # is no closed form.
+    # n trials of each; with more trials q has values that p does not have. With fewer there is no
+    # closed form.
     one = Bernoulli(probs=q.probs, logits=q.logits), Bernoulli(probs=p.probs, logits=p.logits)
     value = q.total_count * _bernoulli_bernoulli(*one)
     more = jnp.where(q.total_count > p.total_count, jnp.inf, jnp.nan)
@@ -58,7 +58,7 @@ def _poisson_poisson(q: Poisson, p: Poisson) -> jax.Array:
 @register_kl(Poisson, Bernoulli)
 @register_kl(Poisson, Binomial)
 def _poisson_bounded(q: Poisson, p: Bernoulli | Binomial) -> jax.Array:
-    # q has values that p has not, unless it has none but 0.
+    # q has values that p does not have, unless q is always 0.
     at_zero = -p._log_prob(jnp.zeros_like(q.rate))
     nothing = q.rate == 0
     return jnp.where(nothing | jnp.isnan(q.rate + at_zero), at_zero + 0 * q.rate, jnp.inf)

@@ -69,7 +69,7 @@ def monte_carlo_kl(
       key: a typed key; consumed.
       q: the distribution that is sampled.
       p: the other.
-      num_samples: how many samples, at least 2.
+      num_samples: the number of samples, at least 2.
 
     Returns:
       The estimate and its standard error in nats, each of the broadcast batch shape.

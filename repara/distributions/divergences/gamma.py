@@ -14,16 +14,18 @@ from repara.distributions.exponential import Exponential
 from repara.distributions.gamma import Chi, Chi2, ExpGamma, Gamma, InverseGamma
 from repara.special.elementary import expm1_minus
 
-__all__ = ["shape_and_rate"]
+__all__: list[str] = []
 
 
 def shape_and_rate(q: Distribution) -> tuple[jax.Array, jax.Array]:
     """Returns the concentration and the rate of the gamma variable behind a distribution."""
     if isinstance(q, Exponential):
         return jnp.ones_like(q.rate), q.rate
-    if isinstance(q, (Chi, Chi2)):
+    if isinstance(q, Chi):
         return 0.5 * q.df, jnp.full_like(q.df, 0.5)
-    assert isinstance(q, (Gamma, ExpGamma, InverseGamma))
+    if isinstance(q, (Gamma, Chi2)):
+        return q._shape_and_rate()
+    assert isinstance(q, (ExpGamma, InverseGamma))
     return q.concentration, q.rate
 
 

@@ -30,8 +30,8 @@ def register_kl(q: Families, p: Families) -> Callable[[_F], _F]:
 
     Args:
       q: the class of the first distribution, or a tuple of classes.
-      p: the class of the second distribution, or a tuple of classes. `Distribution` stands for any
-        class without an own closed form.
+      p: the class of the second distribution, or a tuple of classes. `Distribution` means any
+        class for which no form is registered.
 
     Returns:
       A decorator that returns the function unchanged.
@@ -76,7 +76,7 @@ def _as_tuple(families: Families) -> tuple[type[Distribution], ...]:
 
 
 def kl_of_ready(q: Distribution, p: Distribution) -> jax.Array:
-    """Computes KL(q || p) for distributions that have been made ready for each other.
+    """Computes KL(q || p) for distributions of one dtype and rank.
 
     Closed forms of combinators call it for the parts.
 

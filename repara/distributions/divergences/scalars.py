@@ -28,18 +28,20 @@ from repara.distributions.uniform import LogUniform, Uniform
 from repara.special.constants import EULER_GAMMA, HALF_LOG_2PI
 from repara.special.elementary import expm1_minus, expm1_over, log_sinh_over
 
-__all__ = ["finite_if_covered", "log_continuous_bernoulli", "normals"]
+__all__: list[str] = []
 
 
 @register_kl(Normal, Normal)
 @register_kl(LogNormal, LogNormal)
 @register_kl(LogitNormal, LogitNormal)
 def normals(q: Any, p: Any) -> jax.Array:
-    """Computes KL between two scalar normals that have been made ready for each other."""
+    """Computes KL between two scalar normals of one dtype and rank."""
     # With r = log(q.scale / p.scale): (expm1(2 r) - 2 r) / 2 keeps its digits for nearly equal
-    # scales, where scale^2 - 1 - log(scale^2) cancels. One increasing map of both changes nothing.
+    # scales, where scale^2 - 1 - log(scale^2) cancels. The same increasing map of both changes
+    # nothing.
     r = jnp.log(q.scale / p.scale)
-    return 0.5 * (expm1_minus(2 * r) + ((q.loc - p.loc) / p.scale) ** 2)
+    divergence: jax.Array = 0.5 * (expm1_minus(2 * r) + ((q.loc - p.loc) / p.scale) ** 2)
+    return divergence
 
 
 @register_kl(HalfNormal, HalfNormal)
@@ -98,8 +100,8 @@ def _gumbel_normal(q: Gumbel, p: Normal) -> jax.Array:
 
 @register_kl(Cauchy, Cauchy)
 def _cauchy_cauchy(q: Cauchy, p: Cauchy) -> jax.Array:
-    # log(((s + s')^2 + (m - m')^2) / (4 s s')), Chyzak & Nielsen (2019), equation 1; the excess
-    # of the quotient over one is ((s - s')^2 + (m - m')^2) / (4 s s').
+    # log(((s + s')^2 + (m - m')^2) / (4 s s')), Chyzak and Nielsen (2019), equation 1,
+    # https://arxiv.org/abs/1905.10965; the quotient is 1 + ((s - s')^2 + (m - m')^2) / (4 s s').
     excess = (q.scale - p.scale) ** 2 + (q.loc - p.loc) ** 2
     return jnp.log1p(excess / (4 * q.scale * p.scale))
 
@@ -173,7 +175,7 @@ def _uniform_uniform(q: Any, p: Any) -> jax.Array:
 
 
 def _width(q: Any) -> jax.Array:
-    """The width of the interval, on the scale where the density is flat."""
+    """The width of the interval, on the scale on which the density is flat."""
     return q.high - q.low if isinstance(q, Uniform) else q._log_width()
 
 
@@ -268,5 +270,5 @@ def _infinite(q: Any, p: Any) -> jax.Array:
     """Infinity: some of the mass of q is outside the support of p, whatever the parameters."""
     total = jnp.full((), jnp.inf, q.dtype)
     for leaf in jax.tree.leaves((q, p)):
-        total = total + 0 * leaf  # NaN where a parameter is
+        total = total + 0 * leaf  # NaN if a parameter is NaN
     return total

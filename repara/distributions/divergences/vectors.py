@@ -10,35 +10,35 @@ from repara.distributions.dirichlet import Dirichlet
 from repara.distributions.divergences.registry import register_kl
 from repara.distributions.divergences.scalars import normals
 from repara.distributions.gaussian_random_walk import GaussianRandomWalk
+from repara.distributions.linear_algebra import (
+    solve_lower,
+    solve_lower_matrix,
+    sum_log_diagonal,
+    transpose,
+)
 from repara.distributions.logistic_normal import LogisticNormal
 from repara.distributions.low_rank_multivariate_normal import LowRankMultivariateNormal
-from repara.distributions.matrices import (
-    _log_diagonal,
-    _log_multigamma,
-    _multidigamma,
-    _solve_matrix,
-    _transposed,
-)
+from repara.distributions.matrices import log_multigamma, multidigamma
 from repara.distributions.matrix_normal import MatrixNormal
-from repara.distributions.multivariate_normal import MultivariateNormal, _solve
+from repara.distributions.multivariate_normal import MultivariateNormal
 from repara.distributions.wishart import InverseWishart, Wishart
 from repara.special.elementary import expm1_minus
 
-__all__ = ["multivariate_normals"]
+__all__: list[str] = []
 
 
 @register_kl(Dirichlet, Dirichlet)
 def _dirichlet_dirichlet(q: Dirichlet, p: Dirichlet) -> jax.Array:
-    # E_q log z is log m + r, m the mean: the logarithms of m are apart from the rest in both.
+    # E_q log z is log m + r, m the mean: the logarithms of m are separate from the rest in both.
     mean, other = q._mean(), p._mean()
-    apart = (p.concentration - 1) * jnp.log(mean / other)
+    from_means = (p.concentration - 1) * jnp.log(mean / other)
     ratio = (q.concentration - p.concentration) * q._mean_log_ratio()
-    return p._log_beta_at_mean() - q._log_beta_at_mean() + jnp.sum(ratio - apart, axis=-1)
+    return p._log_beta_at_mean() - q._log_beta_at_mean() + jnp.sum(ratio - from_means, axis=-1)
 
 
 @register_kl(MultivariateNormal, MultivariateNormal)
 def multivariate_normals(q: MultivariateNormal, p: MultivariateNormal) -> jax.Array:
-    """Computes KL between two multivariate normals that have been made ready for each other."""
+    """Computes KL between two multivariate normals of one dtype and rank."""
     d = q.event_shape[0]
     shift = jnp.sum(p._inverse(q.loc) ** 2, axis=-1)
     if q.scale_diag is not None and p.scale_diag is not None:
@@ -49,7 +49,7 @@ def multivariate_normals(q: MultivariateNormal, p: MultivariateNormal) -> jax.Ar
         if p.scale_diag is not None:
             whitened = columns / p.scale_diag[..., None, :]
         else:
-            whitened = _solve(jnp.tril(p.scale_tril)[..., None, :, :], columns)
+            whitened = solve_lower(jnp.tril(p.scale_tril)[..., None, :, :], columns)
         spread = jnp.sum(whitened**2, axis=(-2, -1))
     return 0.5 * (spread + shift - d) + p._half_log_det() - q._half_log_det()
 
@@ -58,19 +58,18 @@ def _square_root(q: MultivariateNormal) -> jax.Array:
     if q.scale_tril is not None:
         return jnp.tril(q.scale_tril)
     eye = jnp.eye(q.event_shape[0], dtype=q.loc.dtype)
-    return q.scale_diag[..., None] * eye.reshape((1,) * (q.scale_diag.ndim - 1) + eye.shape)
+    scale: jax.Array = q.scale_diag
+    return scale[..., None] * eye.reshape((1,) * (scale.ndim - 1) + eye.shape)
 
 
 def _rows(q: Distribution) -> jax.Array:
     """Vectors whose outer products sum to the covariance, `[..., m, d]`."""
     if isinstance(q, LowRankMultivariateNormal):
-        return jnp.concatenate(
-            [_transposed(q.cov_factor), _diagonal(jnp.sqrt(q.cov_diag))], axis=-2
-        )
+        return jnp.concatenate([transpose(q.cov_factor), _diagonal(jnp.sqrt(q.cov_diag))], axis=-2)
     assert isinstance(q, MultivariateNormal)
     if q.scale_tril is None:
         return _diagonal(q.scale_diag)
-    return _transposed(jnp.tril(q.scale_tril))
+    return transpose(jnp.tril(q.scale_tril))
 
 
 def _diagonal(x: jax.Array) -> jax.Array:
@@ -83,12 +82,12 @@ def _quadratic(p: Distribution, x: jax.Array) -> jax.Array:
     if isinstance(p, LowRankMultivariateNormal):
         return p._quadratic(x)
     assert isinstance(p, MultivariateNormal)
-    white = x / p.scale_diag if p.scale_tril is None else _solve(jnp.tril(p.scale_tril), x)
+    white = x / p.scale_diag if p.scale_tril is None else solve_lower(jnp.tril(p.scale_tril), x)
     return jnp.sum(white**2, axis=-1)
 
 
 def _one_more(p: Distribution) -> Distribution:
-    """p with one more dimension at the end of its batch shape."""
+    """Returns p with one more dimension at the end of its batch shape."""
     wide = copy.copy(p)
     for key, constraint in p.arg_constraints.items():
         if (value := getattr(p, key)) is not None:
@@ -121,16 +120,16 @@ def _matrix_matrix(q: MatrixNormal, p: MatrixNormal) -> jax.Array:
 
 def _trace_of_ratio(a: jax.Array, b: jax.Array) -> jax.Array:
     """The trace of (b b^T)^-1 a a^T for lower triangular a and b."""
-    return jnp.sum(_solve_matrix(b, a) ** 2, axis=(-2, -1))
+    return jnp.sum(solve_lower_matrix(b, a) ** 2, axis=(-2, -1))
 
 
 def _wishart(q: Wishart | InverseWishart, p: Wishart | InverseWishart, sign: int) -> jax.Array:
     d, a, b = q._size(), q._root(), p._root()
     trace = _trace_of_ratio(a, b) if sign == 1 else _trace_of_ratio(b, a)
-    log_ratio = 2 * sign * (_log_diagonal(b) - _log_diagonal(a))
-    gammas = 2 * (_log_multigamma(p.df, d) - _log_multigamma(q.df, d))
-    moved = (q.df - p.df) * _multidigamma(q.df, d)
-    return 0.5 * (p.df * log_ratio + q.df * (trace - d) + gammas + moved)
+    log_ratio = 2 * sign * (sum_log_diagonal(b) - sum_log_diagonal(a))
+    gammas = 2 * (log_multigamma(p.df, d) - log_multigamma(q.df, d))
+    change = (q.df - p.df) * multidigamma(q.df, d)
+    return 0.5 * (p.df * log_ratio + q.df * (trace - d) + gammas + change)
 
 
 @register_kl(Wishart, Wishart)
@@ -151,5 +150,5 @@ def _walk_walk(q: GaussianRandomWalk, p: GaussianRandomWalk) -> jax.Array:
 
 @register_kl(LogisticNormal, LogisticNormal)
 def _logistic_normal_logistic_normal(q: LogisticNormal, p: LogisticNormal) -> jax.Array:
-    # One bijector to the simplex for both: the divergence is that of the normals under it.
+    # Both have the same bijector to the simplex: the divergence is that of the normals.
     return jnp.sum(normals(q, p), axis=-1)

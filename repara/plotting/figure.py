@@ -32,7 +32,7 @@ def new_figure(width: float, height: float) -> Figure:
       The figure.
 
     Example:
-      >>> new_figure(4.0, 3.0).get_figwidth()
+      >>> float(new_figure(4.0, 3.0).get_figwidth())
       4.0
     """
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")

@@ -48,8 +48,9 @@ def bits(key: Array, shape: Sequence[int], dtype: DTypeLike) -> Array:
     partitionable = jax.config.jax_threefry_partitionable  # type: ignore[attr-defined]
     supported = jax.random.key_impl(key) == "threefry2x32" and partitionable
     if not supported or not 0 < math.prod(shape) < 1 << 32:
-        return jax.random.bits(key, tuple(shape), dtype)
-    return _hash(jax.random.key_data(key), tuple(shape), jnp.dtype(dtype))
+        return jnp.asarray(jax.random.bits(key, tuple(shape), dtype))
+    words: Array = _hash(jax.random.key_data(key), tuple(shape), jnp.dtype(dtype))
+    return words
 
 
 # With jit, a call outside jit is traced once per shape and not once per call.
@@ -66,9 +67,11 @@ def _hash(data: Array, shape: tuple[int, ...], dtype: jnp.dtype) -> Array:
         return compile_separately(words, data[0], data[1]).reshape(shape)
 
     def elsewhere(data: Array) -> Array:
-        return jax.random.bits(jax.random.wrap_key_data(data, impl="threefry2x32"), shape, dtype)
+        key = jax.random.wrap_key_data(data, impl="threefry2x32")
+        return jnp.asarray(jax.random.bits(key, shape, dtype))
 
-    return lax.platform_dependent(data, cpu=on_cpu, default=elsewhere)
+    hashed: Array = lax.platform_dependent(data, cpu=on_cpu, default=elsewhere)
+    return hashed
 
 
 def _threefry(first: Array, second: Array, x: Array, y: Array) -> tuple[Array, Array]:

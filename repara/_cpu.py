@@ -66,7 +66,8 @@ def compile_separately(f: Callable[..., T], *arguments: Any) -> T:
     """
     true = lax.optimization_barrier(jnp.ones((), bool))
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(f, *arguments))
-    return lax.cond(true, f, lambda *_: zeros, *arguments)
+    value: T = lax.cond(true, f, lambda *_: zeros, *arguments)
+    return value
 
 
 @jax.tree_util.register_pytree_node_class
@@ -194,7 +195,8 @@ def elementwise_stage(
             results = _in_blocks(f, count, *xs)
         return tuple(x.reshape(shape) for x in results)
 
-    return lax.platform_dependent(*arguments, cpu=on_cpu, default=f)
+    outputs: tuple[Array, ...] = lax.platform_dependent(*arguments, cpu=on_cpu, default=f)
+    return outputs
 
 
 def _is_sharded(x: Array) -> bool:

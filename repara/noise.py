@@ -66,7 +66,7 @@ def check_key(key: jax.Array) -> None:
       >>> check_key(jax.random.key(0))
     """
     dtype = getattr(key, "dtype", None)
-    if dtype is None or not jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key):
+    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
         given = f"the integer {key}" if isinstance(key, int) else _describe(key)
         raise TypeError(
             f"expected a typed jax key, got {given}: pass jax.random.key(seed), "

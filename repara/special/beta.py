@@ -125,7 +125,9 @@ def beta_from_normal(eps: ArrayLike, concentration1: ArrayLike, concentration0: 
       >>> round(float(beta_from_normal(0.5, 1.0, 1.0)), 4)  # Phi(1/2)
       0.6915
     """
-    return _from_normal(*as_floats("beta_from_normal", eps, concentration1, concentration0))
+    arguments = as_floats("beta_from_normal", eps, concentration1, concentration0)
+    value: Array = _from_normal(*arguments)
+    return value
 
 
 def log_betainc(concentration1: ArrayLike, concentration0: ArrayLike, x: ArrayLike) -> Array:

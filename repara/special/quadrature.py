@@ -77,8 +77,10 @@ def integrate(rule: Rule, integrand: Callable[[Array], T], end: Array) -> T:
 
     def add(i: Array, totals: T) -> T:
         values = integrand(end * points[i])
-        return jax.tree.map(lambda total, value: total + weights[i] * value, totals, values)
+        sums: T = jax.tree.map(lambda total, value: total + weights[i] * value, totals, values)
+        return sums
 
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(integrand, end))
     totals = jax.lax.fori_loop(0, len(rule[0]), add, zeros)
-    return jax.tree.map(lambda total: end * total, totals)
+    integrals: T = jax.tree.map(lambda total: end * total, totals)
+    return integrals

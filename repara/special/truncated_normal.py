@@ -58,7 +58,8 @@ def truncated_normal_from_normal(eps: ArrayLike, low: ArrayLike, high: ArrayLike
     flip = low + high < 0
     sign = jnp.where(flip, -1.0, 1.0).astype(eps.dtype)
     bounds = jnp.where(flip, -high, low), jnp.where(flip, -low, high)
-    return sign * _compiled(sign * eps, *bounds)
+    value: Array = sign * _compiled(sign * eps, *bounds)
+    return value
 
 
 def minus_log_tail_ratio(low: Array, high: Array) -> Array:

@@ -83,7 +83,7 @@ def terms(greatest: tuple[int, int, int], power: float) -> list[tuple[int, int, 
     grid = np.ndindex(*(n + 1 for n in greatest))
 
     def size(degrees: tuple[int, ...]) -> float:
-        return sum((i / n) ** power for i, n in zip(degrees, greatest, strict=True))
+        return float(sum((i / n) ** power for i, n in zip(degrees, greatest, strict=True)))
 
     return [(i, j, k) for i, j, k in grid if size((i, j, k)) < 1 + 1e-9]
 
@@ -94,7 +94,7 @@ def _dense_at_ends(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def _between(rng: np.random.Generator, low: Any, high: Any, count: int) -> np.ndarray:
     """Log-uniform."""
-    return np.exp(np.log(low) + np.log(high / low) * rng.random(count))
+    return np.asarray(np.exp(np.log(low) + np.log(high / low) * rng.random(count)))
 
 
 def large() -> Regime:

@@ -11,7 +11,7 @@ __all__ = ["EXPENSIVE", "is_expensive"]
 EXPENSIVE: dict[str, tuple[str, ...]] = {
     # experiments
     "test_a_longer_run_continues_the_shorter_one": (),
-    "test_a_run_that_was_stopped_ends_as_one_that_was_not": (),
+    "test_a_run_that_was_stopped_ends_like_an_uninterrupted_one": (),
     "test_averaged_weights_are_the_ones_evaluated": (),
     "test_estimated_gradients_are_unbiased": (),
     "test_evaluate_and_sample_from_the_checkpoint": (),

@@ -428,13 +428,13 @@ def _resolve_model(config: Config, facts: DataFacts) -> Model:
     likelihood = LIKELIHOODS[config.likelihood]
     bias = likelihood.output_bias(facts.mean_image).astype(np.float32)
     activation = ACTIVATIONS[config.activation]
+    height, width, channels = facts.mean_image.shape
+    image_shape = (height, width, channels)
     if config.architecture == "mlp":
-        encoder, decoder = mlp_networks(
-            facts.mean_image.shape, bias, config.hidden_sizes, activation
-        )
+        encoder, decoder = mlp_networks(image_shape, bias, config.hidden_sizes, activation)
     else:
         encoder, decoder = convolutional_networks(
-            facts.mean_image.shape, bias, config.channels, config.hidden_sizes[-1], activation
+            image_shape, bias, config.channels, config.hidden_sizes[-1], activation
         )
     module = VAE(encoder, latents.head, decoder, likelihood, latents.prior, facts.num_classes)
     return Model(module, resolve_inputs(config, facts.num_classes), latents)

@@ -26,7 +26,7 @@ Networks = tuple[nn.Module, nn.Module]
 
 
 def mlp_networks(
-    image_shape: tuple[int, ...],
+    image_shape: tuple[int, int, int],
     output_bias: np.ndarray,
     hidden_sizes: tuple[int, ...],
     activation: Activation,
@@ -44,7 +44,7 @@ def mlp_networks(
 
 
 def convolutional_networks(
-    image_shape: tuple[int, ...],
+    image_shape: tuple[int, int, int],
     output_bias: np.ndarray,
     channels: int,
     dense_size: int,

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
+import jax
 import optax
 
 __all__ = ["OPTIMIZERS", "SCHEDULES", "learning_rate_schedule", "with_clipping"]
 
-Rate = float | optax.Schedule
+Rate = float | Callable[[jax.Array], jax.Array]
+"""A constant learning rate, or an Optax schedule."""
 
 
 def _trapezoid(rate: float, num_steps: int) -> optax.Schedule:

@@ -19,7 +19,7 @@ QUADRATIC = FUNCTIONS["(x - k)^2"]
 def test_measured_variances_match_the_exact_ones(function, estimator):
     f, e, k = FUNCTIONS[function], ESTIMATORS[estimator], 0.7
     exact = exact_variance(f, e, k)
-    measured, stderr = measured_variance(f, e, np.array([k]), jax.random.key(0), 400_000)
+    measured, stderr = measured_variance(f, e, np.array([k]), jax.random.key(0), 800_000)
     # An error of the 5% that are allowed would be two standard errors or more.
     assert np.all(stderr[0] < 0.025 * exact)
     np.testing.assert_allclose(measured[0], exact, rtol=0.05)

@@ -1,6 +1,5 @@
-"""Posteriors, flows, priors, hierarchy, estimators and labels through the whole experiment."""
+"""Objectives, latents and estimators: their names, flags, gradients, and whole runs of each."""
 
-import dataclasses
 import json
 import re
 
@@ -12,16 +11,18 @@ import pytest
 from experiments import vae
 from experiments.harness.configuration import ConfigError
 from experiments.harness.run_directory import RunDirectory
-from experiments.vae import latents as vae_latents
-from experiments.vae import model as vae_model
-from repara import datasets
+from experiments.vae.latents import temperature_schedule
+from experiments.vae.objectives import make_loss
+from repara import kl_divergence
 from tests.distributions.programs import compiled
+from tests.experiments.vae.small import (
+    objective_name,
+    resolved,
+    run_small,
+    small,
+    training_images,
+)
 
-_SMALL = vae.Config(
-    epochs=2, hidden_sizes=(16,), latent_dim=2, num_eval_samples=10, num_devices=1, num_images=6,
-    flow_layers=2, flow_hidden_sizes=(8,), prior_components=5, num_components=3,
-    top_latent_dim=2, top_hidden_sizes=(8,),
-)  # fmt: skip
 _MC = {"objective": "elbo_monte_carlo"}
 _RUNS = {
     "von_mises_fisher": {"posterior": "von_mises_fisher"},
@@ -35,7 +36,7 @@ _RUNS = {
     "mixture": {"posterior": "mixture", **_MC},
     "flow": {"flow": "iaf", "objective": "iwae", "num_samples": 2},
     "vamp": {"prior": "vamp", **_MC},
-    "learnt_flow": {"prior": "flow", "posterior": "multivariate_normal", **_MC},
+    "learned_flow": {"prior": "flow", "posterior": "multivariate_normal", **_MC},
     "two_layers": {"stochastic_layers": 2, "objective": "iwae", "num_samples": 2},
     "autoregressive": {"stochastic_layers": 2, "prior": "autoregressive", **_MC},
     # Two epochs of these, at the default rate, learn less than the noise of one evaluation.
@@ -51,25 +52,26 @@ _FAST = ("labels", "two_layers")
     "name", [pytest.param(n, marks=[] if n in _FAST else pytest.mark.slow) for n in _RUNS]
 )
 def test_trains_evaluates_and_draws(tmp_path, name):
-    config = dataclasses.replace(_SMALL, workdir=str(tmp_path / "run"), **_RUNS[name])
+    config = small(workdir=str(tmp_path / "run"), **_RUNS[name])
     result = vae.run(config)
+    experiment = resolved(**_RUNS[name])
     metrics = RunDirectory(tmp_path / "run").read_metrics()
     assert metrics[-1]["test_elbo"] > metrics[0]["test_elbo"]
     assert np.isfinite(result["test_nll"])
-    assert f"train_{vae_model.objective_name(config)}" in metrics[0]
+    assert f"train_{experiment.objective.name}" in metrics[0]
     # Importance weighting tightens the bound, up to the error of the estimates.
     slack = 5 * (result["test_elbo_stderr"] + result["test_nll_mc_stderr"])
     assert -result["test_nll"] >= result["test_elbo"] - slack
     np.testing.assert_allclose(
         result["test_elbo"], result["test_reconstruction"] - result["test_kl"], rtol=1e-5
     )
-    if (parts := vae_latents.parts_name(config)) is not None:
-        np.testing.assert_allclose(sum(result[parts]), result["test_kl"], rtol=1e-3)
+    if (parts := experiment.model.latents.kl_parts) is not None:
+        np.testing.assert_allclose(sum(result[parts.name]), result["test_kl"], rtol=1e-3)
     plots = {p.stem for p in (tmp_path / "run" / "plots").iterdir()}
     assert {"interpolation", "latent_scatter", "samples", "reconstructions"} <= plots
     flat = config.latent_dim == 2 and not config.conditional and config.stochastic_layers == 1
-    assert ("manifold" in plots) == (flat and not vae_latents.is_discrete(config))
-    made = vae.run(dataclasses.replace(config, mode="sample"))
+    assert ("manifold" in plots) == (flat and config.posterior not in ("bernoulli", "categorical"))
+    made = run_small(tmp_path / "run", mode="sample", **_RUNS[name])
     assert np.load(made["samples"])["images"].shape == (6, 8, 8, 1)
     assert json.loads((tmp_path / "run" / "result.json").read_text())["num_units"] > 0
 
@@ -83,92 +85,110 @@ def test_trains_evaluates_and_draws(tmp_path, name):
         ({"prior": "vamp"}, "--objective=elbo: --prior=vamp has no KL"),
         ({"stochastic_layers": 2}, "--objective=elbo: --stochastic_layers=2 has no KL"),
         ({"posterior": "relaxed_bernoulli"}, "--objective=elbo: --posterior=relaxed_bernoulli"),
-        ({"posterior": "gamma", "flow": "planar"}, "--flow=planar needs latents that fill space"),
-        ({"posterior": "beta", "prior": "mixture"}, "--prior=mixture needs latents that fill"),
-        ({"posterior": "mixture", "prior": "vamp"}, "--prior=vamp mixes normals"),
+        ({"posterior": "gamma", "flow": "planar"}, "--flow=planar needs latents with"),
+        ({"posterior": "beta", "prior": "mixture"}, "--prior=mixture needs latents with"),
+        ({"posterior": "mixture", "prior": "vamp"}, "--prior=vamp is a mixture of normals"),
         ({"flow": "spline", "latent_dim": 1, **_MC}, "--flow=spline needs --latent_dim=2"),
         ({"posterior": "bernoulli"}, "--estimator=pathwise: --posterior=bernoulli has no repara"),
-        ({"estimator": "rebar"}, "--estimator=rebar: --posterior=normal needs none"),
+        ({"estimator": "rebar"}, "--estimator=rebar: --posterior=normal needs no estimator"),
         ({"posterior": "categorical", "estimator": "disarm"}, "needs --posterior=bernoulli"),
         ({"posterior": "bernoulli", "estimator": "leave_one_out"}, "needs --num_samples=2"),
         ({"posterior": "bernoulli", "estimator": "rebar", "objective": "iwae"},
          "--posterior=bernoulli needs --objective=elbo"),
-        ({"stochastic_layers": 2, "posterior": "gamma"}, "--stochastic_layers=2 is of normals"),
-        ({"stochastic_layers": 2, "prior": "flow"}, "--prior=flow is of one stochastic layer"),
+        ({"stochastic_layers": 2, "posterior": "gamma"}, "supports only normals"),
+        ({"stochastic_layers": 2, "prior": "flow"}, "--prior=flow supports one stochastic layer"),
         ({"prior": "autoregressive"}, "give --stochastic_layers=2"),
-        ({"conditional": True, "prior": "vamp", **_MC}, "--prior=vamp has no labels"),
+        ({"conditional": True, "prior": "vamp", **_MC}, "--prior=vamp cannot use labels"),
     ],
 )  # fmt: skip
 def test_contradictions_are_refused(tmp_path, changes, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
-        vae.run(dataclasses.replace(_SMALL, workdir=str(tmp_path / "run"), **changes))
+        run_small(tmp_path / "run", **changes)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_dataset_without_labels_is_refused():
-    data = datasets.load("digits")._replace(train_labels=None, test_labels=None)
-    config = dataclasses.replace(_SMALL, conditional=True)
-    with pytest.raises(ConfigError, match="--conditional: digits has no labels"):
-        vae_latents.count_classes(config, data)
-    assert vae_latents.count_classes(config, datasets.load("digits")) == 10
-    assert vae_latents.count_classes(_SMALL, data) == 0
-
-
-def test_labels_travel_with_the_images():
-    data = datasets.load("digits")
-    joined = vae_latents.with_labels(data.test_images, data.test_labels)
-    config = dataclasses.replace(_SMALL, conditional=True)
-    x, y = vae_latents.split_labels(10, vae_model.observed(config, jax.random.key(0), joined[:50]))
-    assert set(np.unique(x)) == {0, 1}
-    np.testing.assert_array_equal(np.argmax(y, axis=1), data.test_labels[:50])
-    # The labels change nothing of what is drawn of the pixels.
-    plain = vae_model.observed(_SMALL, jax.random.key(0), data.test_images[:50])
-    np.testing.assert_array_equal(x, plain)
-
-
 def test_temperature_falls_from_one():
-    config = dataclasses.replace(_SMALL, temperature=0.25, temperature_epochs=2.0)
-    at = [float(vae_latents.temperature(config, jnp.int32(s), 10)) for s in (0, 10, 20, 50)]
+    temperature = temperature_schedule(0.25, num_steps=20)
+    at = [float(temperature(jnp.int32(step))) for step in (0, 10, 20, 50)]
     np.testing.assert_allclose(at, [1, 0.5, 0.25, 0.25], rtol=1e-6)
-    assert float(vae_latents.temperature(_SMALL, jnp.int32(3), 10)) == 0.5
+    assert float(temperature_schedule(0.5, num_steps=0)(jnp.int32(3))) == 0.5
 
 
-def test_objectives_of_relaxed_latents_say_so():
-    def name(**changes):
-        return vae_model.objective_name(dataclasses.replace(_SMALL, **changes))
+def test_the_objective_is_logged_under_its_own_name():
+    assert objective_name() == "elbo"
+    assert objective_name(objective="iwae", num_samples=5) == "iwae_k5"
+    assert objective_name(beta=4.0, beta_warmup_epochs=10.0) == "elbo_beta4_warmup10"
+    assert objective_name(free_bits=0.1) == "elbo_free0.1"
+    ciwae = objective_name(objective="ciwae", num_samples=5, elbo_weight=0.2)
+    assert ciwae == "ciwae_k5_elbo0.2"
+    assert objective_name(objective="miwae", num_samples=5, num_outer=8) == "miwae_k5_m8"
+    assert objective_name(objective="renyi", num_samples=5, alpha=0.0) == "renyi_k5_alpha0"
+    assert objective_name(objective="vimco", num_samples=5) == "vimco_k5"
 
-    assert name(posterior="relaxed_bernoulli", **_MC) == "relaxed_elbo_monte_carlo"
-    assert name(posterior="bernoulli", estimator="gumbel_softmax") == "relaxed_elbo"
-    assert name(posterior="bernoulli", estimator="rebar") == "elbo"
+
+def test_the_objective_of_relaxed_latents_is_logged_as_relaxed():
+    assert objective_name(posterior="relaxed_bernoulli", **_MC) == "relaxed_elbo_monte_carlo"
+    assert objective_name(posterior="bernoulli", estimator="gumbel_softmax") == "relaxed_elbo"
+    assert objective_name(posterior="bernoulli", estimator="rebar") == "elbo"
+
+
+def _loss_of(images, **changes):
+    """Returns the loss of each image, and the metrics, at the first step."""
+    experiment = resolved(images.mean(axis=0, dtype=np.float64) / 255, **changes)
+    params = experiment.model.init(jax.random.key(0), images.shape[1:])
+    loss = make_loss(experiment.model, experiment.objective)
+    return loss(params, images, jax.random.key(1), np.int32(0))
+
+
+@pytest.mark.parametrize(
+    ("reference", "changes"),
+    [
+        # Settings in which a bound is another one, so that its flags must have reached it.
+        ("iwae", {"objective": "ciwae", "elbo_weight": 0.0}),
+        ("iwae", {"objective": "miwae", "num_outer": 1}),
+        ("iwae", {"objective": "piwae", "num_outer": 1}),
+        ("iwae", {"objective": "renyi", "alpha": 0.0}),
+        ("iwae", {"objective": "vimco"}),
+        ("elbo_monte_carlo", {"objective": "ciwae", "elbo_weight": 1.0}),
+        ("elbo_monte_carlo", {"objective": "renyi", "alpha": 1.0}),
+        ("elbo_monte_carlo", {"objective": "miwae", "num_samples": 1, "num_outer": 4}),
+    ],
+)
+def test_flags_of_an_objective_reach_it(reference, changes):
+    images = training_images(8)
+    loss, _ = _loss_of(images, **{"num_samples": 4, **changes})
+    expected, _ = _loss_of(images, objective=reference, num_samples=4)
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+def test_free_bits_reach_the_loss():
+    loss, parts = _loss_of(training_images(8), free_bits=50.0)
+    assert set(parts) == {"elbo_free50", "reconstruction", "kl"}
+    np.testing.assert_allclose(-loss, parts["reconstruction"] - 2 * 50.0, rtol=1e-5)
 
 
 @pytest.mark.parametrize("estimator", ["disarm", "leave_one_out", "rebar"])
 def test_estimated_gradients_are_unbiased(estimator):
     """Against the exact gradient, by enumeration, in the encoder and in the decoder."""
-    config = dataclasses.replace(
-        _SMALL, posterior="bernoulli", estimator=estimator, num_samples=2, hidden_sizes=(3,)
-    )
-    images = datasets.load("digits").train_images[:2, 2:6, 2:6]
-    model = vae_model.build_model(config, np.full((4, 4, 1), 0.4))
-    params = vae_model.init_params(model, (4, 4, 1), jax.random.key(0))
-    # A decoder to which latents matter.
-    params = jax.tree.map(lambda p: 2.0 * p, params)
-    x = vae_model.observed(config, jax.random.key(1), images)
+    experiment = resolved(
+        np.full((4, 4, 1), 0.4),
+        posterior="bernoulli", estimator=estimator, num_samples=2, hidden_sizes=(3,),
+    )  # fmt: skip
+    model = experiment.model
+    # Parameters for which the latents matter to the decoder.
+    params = jax.tree.map(lambda p: 2.0 * p, model.init(jax.random.key(0), (4, 4, 1)))
+    batch = model.inputs.batch(jax.random.key(1), training_images(2)[:, 2:6, 2:6])
 
     def exact(params):
-        v = vae_model.views(model, params, x)
+        terms = model.bound_terms(params, batch)
         z = jnp.stack(jnp.meshgrid(jnp.arange(2.0), jnp.arange(2.0)), axis=-1).reshape(4, 1, 2)
         z = jnp.broadcast_to(z, (4, 2, 2))
-        weighted = jnp.exp(v.posterior.log_prob(z)) * v.log_likelihood(z)
-        return jnp.mean(jnp.sum(weighted, axis=0) - vae_latents.kl_divergence(v.posterior, v.prior))
+        weighted = jnp.exp(terms.posterior.log_prob(z)) * terms.log_likelihood(z)
+        kl = kl_divergence(terms.posterior, terms.prior)
+        return jnp.mean(jnp.sum(weighted, axis=0) - kl)
 
     def estimate(params, key):
-        v = vae_model.views(model, params, x)
-        bound = vae_latents.estimated_elbo(
-            config, key, v.posterior, v.prior, lambda x: vae_model.scorer(model, params, x), x,
-            beta=1.0, temperature=0.5,
-        )  # fmt: skip
-        return jnp.mean(bound.bound)
+        return jnp.mean(experiment.objective.bound(key, model, params, batch, jnp.int32(0)).bound)
 
     n = 4000
 

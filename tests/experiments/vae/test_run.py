@@ -1,3 +1,5 @@
+"""Runs of the VAE: results, files, modes, continuing, mistakes and the command line."""
+
 import dataclasses
 import json
 import math
@@ -5,65 +7,72 @@ import re
 import subprocess
 import sys
 
-import jax
 import numpy as np
 import pytest
 
 from experiments import vae
 from experiments.harness.configuration import ConfigError
 from experiments.harness.run_directory import RunDirectory
-from experiments.vae import model as vae_model
-from repara import datasets
+from experiments.vae.__main__ import main
 from tests.experiments.runs import outcome
-
-_SMALL = vae.Config(
-    epochs=2, hidden_sizes=(16,), latent_dim=2, num_eval_samples=10, num_devices=1, num_images=6
+from tests.experiments.vae.small import (
+    default_promotion,
+    objective_name,
+    run_small,
+    small,
 )
-
-
-def _run(tmp_path, name="run", **changes):
-    return vae.run(dataclasses.replace(_SMALL, workdir=str(tmp_path / name), **changes))
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """One run of the whole experiment, which several tests read."""
+    """The directory and the result of one whole run, which several tests read."""
     path = tmp_path_factory.mktemp("runs")
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        return path, _run(path)
+    with default_promotion():
+        return path / "run", run_small(path / "run")
 
 
-def test_result_and_files(trained):
+def test_the_result_is_stored(trained):
     path, result = trained
-    run = path / "run"
-    stored = json.loads((run / "result.json").read_text())
-    assert {**stored, "workdir": str(run)} == result
-    keys = {"test_nll", "test_nll_stderr", "test_elbo", "num_parameters", "train_seconds", "epochs"}
+    stored = json.loads((path / "result.json").read_text())
+    assert {**stored, "workdir": str(path)} == result
+    keys = {"test_nll", "test_nll_stderr", "test_elbo", "num_parameters", "train_seconds"}
     assert keys <= result.keys()
     assert result["epochs"] == 2
     # 64*16+16 + 2*(16*2+2) in the encoder, 2*16+16 + 16*64+64 in the decoder.
     assert result["num_parameters"] == 1040 + 68 + 48 + 1088
+
+
+def test_reported_numbers_are_consistent(trained):
+    _, result = trained
     # Importance weighting tightens the bound: log p(x) >= ELBO up to the error of the estimates.
     assert -result["test_nll"] >= result["test_elbo"] - 5 * result["test_elbo_stderr"]
     np.testing.assert_allclose(
         result["test_elbo"], result["test_reconstruction"] - result["test_kl"], rtol=1e-5
     )
     np.testing.assert_allclose(sum(result["kl_per_dimension"]), result["test_kl"], rtol=1e-4)
-    # The two parts of the mean divergence from the prior, each with its error.
-    parts, errors = zip(
-        *((result[k], result[f"{k}_stderr"]) for k in ("mutual_information", "marginal_kl")),
-        strict=True,
-    )
+
+
+def test_mutual_information_and_marginal_kl_sum_to_the_kl(trained):
+    _, result = trained
+    parts = result["mutual_information"], result["marginal_kl"]
+    errors = result["mutual_information_stderr"], result["marginal_kl_stderr"]
     assert abs(sum(parts) - result["test_kl"]) < 5 * sum(errors)
     assert 0 < parts[0] < math.log(result["num_test_images"])
-    plots = {p.name for p in (run / "plots").iterdir()}
+
+
+def test_a_run_draws_its_figures(trained):
+    path, _ = trained
+    plots = {p.stem for p in (path / "plots").iterdir()}
     assert plots == {
-        "interpolation.png", "kl_per_dimension.png", "latent_scatter.png", "learning_curves.png",
-        "manifold.png", "reconstructions.png", "samples.png", "traversals.png",
+        "interpolation", "kl_per_dimension", "latent_scatter", "learning_curves", "manifold",
+        "reconstructions", "samples", "traversals",
     }  # fmt: skip
-    for file in (run / "plots").iterdir():
+    for file in (path / "plots").iterdir():
         assert file.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    metrics = RunDirectory(run).read_metrics()
+
+
+def test_a_run_records_metrics_per_epoch(trained):
+    metrics = RunDirectory(trained[0]).read_metrics()
     assert [m["epoch"] for m in metrics] == [1, 2]
     assert {"train_elbo", "train_kl", "test_elbo", "seconds", "step"} <= metrics[0].keys()
 
@@ -72,7 +81,7 @@ def test_tensorboard_reads_the_events(trained):
     path, result = trained
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(path / "run"))
+    events = EventAccumulator(str(path))
     events.Reload()
     tags = events.Tags()
     assert {"train/elbo", "test/elbo", "train/loss", "result/test_nll"} <= set(tags["scalars"])
@@ -85,12 +94,12 @@ def test_tensorboard_reads_the_events(trained):
 
 def test_the_same_command_again_returns_the_result(trained):
     path, result = trained
-    assert _run(path) == result
+    assert run_small(path) == result
 
 
 def test_evaluate_and_sample_from_the_checkpoint(trained):
     path, result = trained
-    again = _run(
+    again = run_small(
         path, mode="evaluate", num_eval_samples=200, ais_steps=60, ais_chains=4, ais_images=10
     )
     assert again["num_eval_samples"] == 200
@@ -105,7 +114,7 @@ def test_evaluate_and_sample_from_the_checkpoint(trained):
     )
     assert -5 * again["bdmc_gap_stderr"] < again["bdmc_gap"] < 1
     assert 0.5 < again["ais_acceptance"] < 0.8
-    made = _run(path, mode="sample", num_images=6)
+    made = run_small(path, mode="sample", num_images=6)
     archive = np.load(made["samples"])
     assert archive["latents"].shape == (6, 2)
     assert archive["images"].shape == (6, 8, 8, 1)
@@ -120,11 +129,11 @@ def test_contradicting_flags_are_refused(trained):
         ({"epochs": 1}, "--epochs=1: .* has --epochs=2"),
     ]:
         with pytest.raises(ConfigError, match=message):
-            _run(path, **change)
+            run_small(path, **change)
 
 
 def test_several_seeds_are_the_runs_of_each(tmp_path, trained):
-    both = _run(tmp_path, num_seeds=2)
+    both = run_small(tmp_path / "run", num_seeds=2)
     assert [r["seed"] for r in both["seeds"]] == [0, 1]
     # The first is the run of that seed alone, up to the order of sums in batched products.
     for name in ("test_nll", "test_elbo", "test_kl"):
@@ -135,19 +144,15 @@ def test_several_seeds_are_the_runs_of_each(tmp_path, trained):
     np.testing.assert_allclose(both["test_nll_spread"], np.std(nll, ddof=1), rtol=1e-6)
     last = RunDirectory(tmp_path / "run").read_metrics()[-1]
     np.testing.assert_allclose(last["test_elbo"], np.mean(last["test_elbo_of_seeds"]), rtol=1e-6)
-    assert last["step"] == RunDirectory(trained[0] / "run").read_metrics()[-1]["step"]
-    assert _run(tmp_path, num_seeds=2) == both
+    assert last["step"] == RunDirectory(trained[0]).read_metrics()[-1]["step"]
+    assert run_small(tmp_path / "run", num_seeds=2) == both
 
 
 def test_a_longer_run_continues_the_shorter_one(tmp_path):
-    _run(tmp_path, "whole", epochs=3)
-    _run(tmp_path, "parts", epochs=1)
-    _run(tmp_path, "parts", epochs=3)
-    _assert_same_run(tmp_path / "whole", tmp_path / "parts")
-
-
-def _assert_same_run(a, b):
-    assert outcome(a) == outcome(b)
+    run_small(tmp_path / "whole", epochs=3)
+    run_small(tmp_path / "parts", epochs=1)
+    run_small(tmp_path / "parts", epochs=3)
+    assert outcome(tmp_path / "whole") == outcome(tmp_path / "parts")
 
 
 @pytest.mark.parametrize(
@@ -167,9 +172,9 @@ def _assert_same_run(a, b):
     ids=lambda c: next(iter(c.values())),
 )  # fmt: skip
 def test_every_axis_trains(tmp_path, changes):
-    result = _run(tmp_path, epochs=3, **changes)
+    result = run_small(tmp_path / "run", epochs=3, **changes)
     metrics = RunDirectory(tmp_path / "run").read_metrics()
-    name = f"train_{vae_model.objective_name(dataclasses.replace(_SMALL, **changes))}"
+    name = f"train_{objective_name(**changes)}"
     assert np.isfinite(result["test_nll"])
     assert metrics[-1]["train_reconstruction"] > metrics[0]["train_reconstruction"]
     assert name in metrics[0]
@@ -179,82 +184,17 @@ def test_every_axis_trains(tmp_path, changes):
     )
 
 
-def test_the_objective_is_logged_under_its_own_name():
-    def name(**changes):
-        return vae_model.objective_name(dataclasses.replace(_SMALL, **changes))
-
-    assert name() == "elbo"
-    assert name(objective="iwae", num_samples=5) == "iwae_k5"
-    assert name(beta=4.0, beta_warmup_epochs=10.0) == "elbo_beta4_warmup10"
-    assert name(free_bits=0.1) == "elbo_free0.1"
-    assert name(objective="ciwae", num_samples=5, elbo_weight=0.2) == "ciwae_k5_elbo0.2"
-    assert name(objective="miwae", num_samples=5, num_outer=8) == "miwae_k5_m8"
-    assert name(objective="renyi", num_samples=5, alpha=0.0) == "renyi_k5_alpha0"
-    assert name(objective="vimco", num_samples=5) == "vimco_k5"
-
-
-@pytest.mark.parametrize(
-    ("reference", "changes"),
-    [
-        # Settings in which a bound is another one, so that its flags must have reached it.
-        ("iwae", {"objective": "ciwae", "elbo_weight": 0.0}),
-        ("iwae", {"objective": "miwae", "num_outer": 1}),
-        ("iwae", {"objective": "piwae", "num_outer": 1}),
-        ("iwae", {"objective": "renyi", "alpha": 0.0}),
-        ("iwae", {"objective": "vimco"}),
-        ("elbo_monte_carlo", {"objective": "ciwae", "elbo_weight": 1.0}),
-        ("elbo_monte_carlo", {"objective": "renyi", "alpha": 1.0}),
-        ("elbo_monte_carlo", {"objective": "miwae", "num_samples": 1, "num_outer": 4}),
-    ],
-)
-def test_flags_of_an_objective_reach_it(reference, changes):
-    images = datasets.load("digits").train_images[:8]
-
-    def losses(**changes):
-        config = dataclasses.replace(_SMALL, **{"num_samples": 4, **changes})
-        vae_model.check_combinations(config)
-        model = vae_model.build_model(config, images.mean(axis=0, dtype=np.float64) / 255)
-        params = vae_model.init_params(model, images.shape[1:], jax.random.key(0))
-        loss, _ = vae_model.make_loss(config, model, 1)(
-            params, images, jax.random.key(1), np.int32(0)
-        )
-        return np.asarray(loss)
-
-    np.testing.assert_allclose(losses(**changes), losses(objective=reference), rtol=1e-5)
-
-
-def test_free_bits_reach_the_loss():
-    images = datasets.load("digits").train_images[:8]
-    config = dataclasses.replace(_SMALL, free_bits=50.0)
-    model = vae_model.build_model(config, images.mean(axis=0, dtype=np.float64) / 255)
-    params = vae_model.init_params(model, images.shape[1:], jax.random.key(0))
-    loss, parts = vae_model.make_loss(config, model, 1)(
-        params, images, jax.random.key(1), np.int32(0)
-    )
-    assert set(parts) == {"elbo_free50", "reconstruction", "kl"}
-    np.testing.assert_allclose(-loss, parts["reconstruction"] - 2 * 50.0, rtol=1e-5)
-
-
 def test_averaged_weights_are_the_ones_evaluated(tmp_path):
-    plain = _run(tmp_path, "plain")
-    averaged = _run(tmp_path, "averaged", average_decay=0.99)
+    plain = run_small(tmp_path / "plain")
+    averaged = run_small(tmp_path / "averaged", average_decay=0.99)
     assert plain["test_elbo"] != averaged["test_elbo"]
-
-
-def test_static_binarization_is_one_draw(tmp_path):
-    config = dataclasses.replace(_SMALL, binarization="static")
-    images = datasets.load("digits").test_images
-    a = vae_model.prepare_images(config, images, jax.random.key(0))
-    assert set(np.unique(a)) == {0, 255}
-    x = [vae_model.observed(config, jax.random.key(k), a) for k in (0, 1)]
-    np.testing.assert_array_equal(x[0], x[1])
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path):
     with pytest.raises(
         vae.NonFiniteLossError, match=r"not finite at step \d+ \(epoch \d+\); .*checkpoint"
     ):
-        _run(tmp_path, optimizer="sgd", learning_rate=1e8, epochs=5)
+        run_small(tmp_path / "run", optimizer="sgd", learning_rate=1e8, epochs=5)
     metrics = RunDirectory(tmp_path / "run").read_metrics()
     assert all(m["train_loss"] is not None for m in metrics)
 
@@ -264,7 +204,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path):
     [
         ({"batch_size": 5000}, "--batch_size=5000: digits has 1437 training images"),
         ({"binarization": "none"}, "--likelihood=bernoulli needs binarized data"),
-        ({"likelihood": "gaussian"}, "--likelihood=gaussian needs grey data"),
+        ({"likelihood": "gaussian"}, "--likelihood=gaussian needs gray levels"),
         ({"objective": "iwae", "beta": 2.0}, "--objective=iwae has no KL term"),
         ({"objective": "elbo_monte_carlo", "gradient": "dreg"},
          "does not have it; give --objective=iwae or ciwae or miwae or piwae or renyi, or "
@@ -279,9 +219,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path):
         ({"objective": "vimco", "num_samples": 2, "gradient": "dreg"}, "or --gradient=plain"),
         ({"objective": "iwae", "free_bits": 0.1}, "--objective=iwae does not have it"),
         ({"posterior": "multivariate_normal", "free_bits": 0.1}, "give --posterior=normal"),
-        ({"posterior": "beta", "ais_steps": 10}, "--ais_steps=10 moves latents that fill space"),
+        ({"posterior": "beta", "ais_steps": 10}, "--ais_steps=10 needs latents with support R^D"),
         ({"conditional": True, "ais_steps": 10},
-         "without labels: give --posterior=normal and --conditional=false, or --ais_steps=0"),
+         "no labels: give --posterior=normal and --conditional=false, or --ais_steps=0"),
         ({"mode": "evaluate"}, "holds no run"),
         ({"num_devices": 100}, "--num_devices=100: this machine has"),
         ({"num_devices": 3}, "--batch_size=128: must be a multiple of the 3 devices"),
@@ -290,39 +230,52 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path):
 )  # fmt: skip
 def test_mistakes_are_named_and_leave_nothing_behind(tmp_path, changes, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
-        _run(tmp_path, **changes)
+        run_small(tmp_path / "run", **changes)
     assert not (tmp_path / "run").exists()
 
 
 def test_modes_other_than_train_need_a_workdir():
     with pytest.raises(ConfigError, match="--mode=sample needs the --workdir"):
-        vae.run(dataclasses.replace(_SMALL, mode="sample"))
+        vae.run(small(mode="sample"))
 
 
-def _command(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.vae", *arguments],
-        capture_output=True, text=True, cwd=cwd, check=False, timeout=300,
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--epochs=zero", "flag --epochs=zero"),
+        ("--epochs=0", "--epochs=0: must be an integer from 1"),
+        ("--likelihood=poisson", "poisson"),
+        ("--lerning_rate=1", "Did you mean: learning_rate"),
+        ("train", "unexpected argument 'train'"),
+        ("--recipe=vae_mnist_k2", "--recipe=vae_mnist_k2: must be one of vae_mnist_k1, "),
+    ],
+)
+def test_the_command_line_reports_a_mistake_in_one_line(argument, message):
+    with pytest.raises(SystemExit) as stop:
+        main([argument])
+    assert stop.value.code.startswith("vae: ")
+    assert message in stop.value.code
+    assert "\n" not in stop.value.code
+
+
+def test_flags_override_a_recipe(tmp_path):
+    flags = [f"--workdir={tmp_path / 'run'}", "--dataset=digits", "--batch_size=10000"]
+    with pytest.raises(SystemExit, match="--batch_size=10000: digits has"):
+        main(["--recipe=vae_mnist_k1", *flags])
+
+
+def test_the_process_ends_with_an_error_code_and_one_line(request):
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.vae", "--dataset=minst", "--data_dir=/nowhere"],
+        capture_output=True, text=True, cwd=request.config.rootpath, check=False, timeout=300,
     )  # fmt: skip
+    assert done.returncode == 1
+    assert re.fullmatch(r"vae: .*minst.*\n", done.stderr), done.stderr
 
 
-def test_the_command_line_reports_mistakes_in_one_line(request):
-    for arguments, message in [
-        (["--epochs=zero"], "flag --epochs=zero"),
-        (["--epochs=0"], "--epochs=0: must be an integer from 1"),
-        (["--likelihood=poisson"], "poisson"),
-        (["--lerning_rate=1"], "Did you mean: learning_rate"),
-        (["train"], "unexpected argument 'train'"),
-        (["--dataset=minst", "--data_dir=/nowhere"], "minst"),
-    ]:
-        done = _command(*arguments, cwd=request.config.rootpath)
-        assert done.returncode == 1, done.stderr
-        assert message in done.stderr
-        assert done.stderr.count("\n") == 1, done.stderr
-        assert done.stderr.startswith("vae")
-
-
-def test_helpfull_lists_every_flag(request):
-    done = _command("--helpfull", cwd=request.config.rootpath)
+def test_helpfull_lists_every_flag(capsys):
+    with pytest.raises(SystemExit):
+        main(["--helpfull"])
+    shown = capsys.readouterr().out
     for field in dataclasses.fields(vae.Config):
-        assert re.search(rf"--(\[no\])?{field.name}:", done.stdout)
+        assert re.search(rf"--(\[no\])?{field.name}:", shown), field.name

@@ -1,4 +1,4 @@
-"""The choice of a benchmark and its settings, and the function call they stand for."""
+"""The choice of a benchmark and its settings, and the function call they resolve to."""
 
 import dataclasses
 import importlib
@@ -61,7 +61,7 @@ def load(name: str) -> Benchmark:
 
 
 def resolve(config: Config) -> Callable[[], Any]:
-    """Checks the choice of a benchmark and returns the function call it stands for.
+    """Checks the choice of a benchmark and resolves it to a function call.
 
     Args:
       config: the benchmark and its settings.

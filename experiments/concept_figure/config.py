@@ -1,4 +1,4 @@
-"""The configuration of the figure, and what it stands for."""
+"""The configuration of the figure, and the record it resolves to."""
 
 import dataclasses
 from pathlib import Path
@@ -40,7 +40,7 @@ class Figure:
 
 
 def resolve(config: Config) -> Figure:
-    """Checks a configuration and returns what it stands for.
+    """Checks a configuration and resolves it to a typed record.
 
     Args:
       config: the flags.

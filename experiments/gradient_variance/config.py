@@ -1,4 +1,4 @@
-"""The configuration of the experiment, and the studies it stands for."""
+"""The configuration of the experiment, and the studies it resolves to."""
 
 import dataclasses
 
@@ -37,7 +37,7 @@ class Config:
 
 
 def resolve(config: Config) -> dict[str, Study]:
-    """Checks a configuration and returns the studies it stands for.
+    """Checks a configuration and resolves it to the selected studies.
 
     Args:
       config: the flags.

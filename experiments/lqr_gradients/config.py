@@ -1,4 +1,4 @@
-"""The configuration of the experiment, and what it stands for."""
+"""The configuration of the experiment, and the record it resolves to."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ class Study:
 
 
 def resolve(config: Config) -> Study:
-    """Checks a configuration and returns what it stands for.
+    """Checks a configuration and resolves it to a typed record.
 
     Args:
       config: the flags.

@@ -1,4 +1,4 @@
-"""The configuration of the experiment, and the records it stands for."""
+"""The configuration of the experiment, and the records it resolves to."""
 
 import dataclasses
 import functools
@@ -84,7 +84,7 @@ class Config:
 
 
 class Problem(NamedTuple):
-    """The records that a configuration stands for.
+    """The records that a configuration resolves to.
 
     Attributes:
       environment: the system to control.
@@ -96,7 +96,7 @@ class Problem(NamedTuple):
 
 
 def resolve(config: Config) -> Problem:
-    """Checks a configuration and returns the records it stands for.
+    """Checks a configuration and resolves it to typed records.
 
     Args:
       config: the flags.

@@ -69,8 +69,9 @@ def sac_objective(environment: Environment, policy: Policy) -> PolicyObjective:
     ) -> jax.Array:
         # The batch of states counts as independent coordinates of one sample.
         def function(x: jax.Array) -> jax.Array:
+            values = value(states, jnp.tanh(x))
             log_prob = _distribution(environment, policy, params, states).log_prob(x)
-            return jnp.mean(value(states, jnp.tanh(x)) - alpha * (log_prob - squash_log_det(x)))
+            return jnp.mean(values - alpha * (log_prob - squash_log_det(x)))
 
         surrogate = estimators.pathwise(
             function, lambda p: _distribution(environment, policy, p, states)

@@ -1,4 +1,4 @@
-"""The configuration of the experiment, and the records it stands for."""
+"""The configuration of the experiment, and the records it resolves to."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -101,7 +101,7 @@ class Config:
 
 
 class Problem(NamedTuple):
-    """The records that a configuration stands for.
+    """The records that a configuration resolves to.
 
     Attributes:
       train: the documents to train on.
@@ -141,7 +141,7 @@ def check(config: Config) -> None:
 
 
 def resolve(config: Config, corpus: Corpus) -> Problem:
-    """Checks a configuration and returns the records it stands for.
+    """Checks a configuration and resolves it to typed records.
 
     Args:
       config: the flags.

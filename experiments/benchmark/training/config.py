@@ -1,4 +1,4 @@
-"""The configuration of the training benchmark, and what it stands for."""
+"""The configuration of the training benchmark, and the record it resolves to."""
 
 import dataclasses
 from pathlib import Path
@@ -79,7 +79,7 @@ class Settings:
 
 
 def resolve(config: Config) -> Settings:
-    """Checks a configuration and returns what it stands for.
+    """Checks a configuration and resolves it to a typed record.
 
     Args:
       config: the flags.

@@ -1,1 +1,1 @@
-"""What all experiments share: flags, run directories, checkpoints, progress, epochs, hosts."""
+"""Code shared by all experiments: flags, run directories, checkpoints, progress, epochs, hosts."""

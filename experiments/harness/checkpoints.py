@@ -30,7 +30,7 @@ class Checkpoints:
 
     @functools.cached_property
     def _ocp(self) -> Any:
-        # Orbax takes a second to import: a first step, or a bad flag, does not wait for it.
+        # Orbax takes a second to import; a mistake in the flags should not wait for it.
         import orbax.checkpoint
 
         return orbax.checkpoint
@@ -62,17 +62,17 @@ class Checkpoints:
         )
 
     def restore(self, like: Any, report: Callable[[str], None]) -> tuple[int, Any] | None:
-        """Restores the newest checkpoint that is whole.
+        """Restores the newest undamaged checkpoint.
 
-        One that cannot be read, or whose content is not what was saved, is reported and moved
-        aside, and the one before it is tried.
+        A checkpoint that cannot be read, or whose content differs from what was saved, is reported
+        and moved away, and the one before it is tried.
 
         Args:
           like: a state of the same structure, shapes, dtypes and shardings.
           report: called with one line for each checkpoint that is damaged.
 
         Returns:
-          The number of complete epochs and the state, or None where no checkpoint is whole.
+          The number of complete epochs and the state, or None if there is no undamaged checkpoint.
         """
         if not self._path.exists():
             return None
@@ -89,8 +89,8 @@ class Checkpoints:
                     raise ValueError("its content is not what was saved")
                 return epoch, restored.state
             except Exception as error:
-                # Whatever a damaged file makes the reader raise: it is reported, and kept aside.
-                hosts.barrier(f"read {epoch}")  # before one host takes it from the others' hands
+                # A damaged file can make the reader raise anything.
+                hosts.barrier(f"read {epoch}")  # before one host moves what others may still read
                 aside = self._path.with_name(f"{self._path.name}-damaged")
                 target = aside / f"{epoch}-{time.strftime('%Y%m%d-%H%M%S')}"
                 if jax.process_index() == 0:
@@ -106,24 +106,24 @@ class Checkpoints:
         return None
 
     def latest(self) -> int | None:
-        """The number of complete epochs of the newest checkpoint, None where there is none."""
+        """Returns the number of complete epochs of the newest checkpoint, or None."""
         return self._manager.latest_step() if self._path.exists() else None
 
     def after_failure(self) -> str:
-        """Half a sentence: which state is the last good one."""
+        """Returns a clause for error messages that names the last good checkpoint."""
         latest = self.latest()
         if latest is None:
             return "there is no checkpoint yet"
         return f"the last good checkpoint is that of epoch {latest}"
 
     def close(self) -> None:
-        """Waits for what is under way."""
+        """Waits for unfinished saves and closes the files."""
         if "_manager" in self.__dict__:
             self._manager.close()
 
 
 def digest(tree: Any) -> str:
-    """SHA-256 of the names, dtypes, shapes and bytes of all leaves of a pytree."""
+    """Returns the SHA-256 of the names, dtypes, shapes and bytes of all leaves of a pytree."""
     total = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         array = np.asarray(leaf)

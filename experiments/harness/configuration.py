@@ -167,7 +167,7 @@ def define_flags(config_class: type, flag_values: flags.FlagValues = flags.FLAGS
 
     Args:
       config_class: a dataclass made of `option` fields.
-      flag_values: where the flags are defined.
+      flag_values: the absl registry to define the flags in.
     """
     for field in dataclasses.fields(config_class):
         default: Any = field.default
@@ -203,7 +203,7 @@ def read_flags(
 
     Args:
       config_class: the dataclass given to `define_flags`.
-      flag_values: where the flags were defined and parsed.
+      flag_values: the absl registry that holds the parsed flags.
       only_given: leave out the flags that the command line does not name.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The loop over epochs that experiments share: what is timed, logged, saved and shown of each."""
+"""The loop over epochs that experiments share: compiles, times, logs, saves and shows each."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -25,14 +25,14 @@ class NonFiniteLossError(RuntimeError):
 def non_finite_message(
     what: str, step: int, epoch: int, checkpoints: Checkpoints, remedy: str
 ) -> str:
-    """The line with which a run stops at a number that is not finite.
+    """Returns the error line of a run that stops because a number is not finite.
 
     Args:
-      what: "loss", say.
-      step: where it was met first.
+      what: the name of the number, for example "loss".
+      step: the first step at which it was not finite.
       epoch: the epoch of that step.
-      checkpoints: those of the run, which say what is left of it.
-      remedy: what may help.
+      checkpoints: the checkpoints of the run.
+      remedy: a clause that names changes that may help.
 
     Returns:
       One line.
@@ -54,18 +54,18 @@ def run_epochs(
     arguments: Callable[[int], tuple[Any, ...]],
     report: Report[State],
 ) -> State:
-    """Runs the epochs that are left: compiles, times, logs, saves and shows each.
+    """Runs the remaining epochs: compiles, times, logs, saves and shows each.
 
     Args:
       run: the run; lines of `metrics.jsonl` about epochs after `done` are dropped.
       epoch_fn: a jit-compiled `(state, *arguments) -> (state, metrics)`; the state is donated.
-      state: that after `done` epochs.
-      done: the epochs that are complete.
-      epochs: the epochs in all.
-      checkpoint_every: epochs between checkpoints; the last epoch has one.
-      arguments: of an epoch, by its number from 1; arrays on the device.
-      report: what a finished epoch is worth saying of; the seconds are added to its line. It raises
-        where the run has to stop, and nothing of that epoch is then kept.
+      state: the state after `done` epochs.
+      done: the number of complete epochs.
+      epochs: the total number of epochs.
+      checkpoint_every: epochs between checkpoints; the last epoch always has one.
+      arguments: maps the number of an epoch, from 1, to its arguments; arrays on the device.
+      report: returns the metrics of a finished epoch to log and to show; the seconds are added. If
+        it raises, the run stops and nothing of that epoch is saved.
 
     Returns:
       The state after the last epoch.
@@ -78,16 +78,16 @@ def run_epochs(
     events = None
     try:
         for epoch in range(done + 1, epochs + 1):
-            given = arguments(epoch)
+            epoch_arguments = arguments(epoch)
             begin = time.perf_counter()
             # Nothing crosses between host and device inside an epoch.
             with jax.transfer_guard("disallow"):
-                state, metrics = compiled(state, *given)
+                state, metrics = compiled(state, *epoch_arguments)
                 jax.block_until_ready(metrics)
             seconds = time.perf_counter() - begin
             line, shown = report(epoch, state, metrics, seconds)
             line["seconds"] = seconds
-            # Metrics first: a checkpoint then never knows of an epoch that the metrics do not.
+            # Metrics first: every epoch in a checkpoint is then in the metrics.
             run.directory.append_metrics(line)
             events = events or event_writer(run.directory, done)
             write_scalars(events, line, epoch)

@@ -1,4 +1,4 @@
-"""Several hosts as one run: joining them, and what only one of them may do."""
+"""Runs on several hosts: joins them, and waits for all of them."""
 
 from typing import Protocol
 
@@ -32,8 +32,8 @@ class HostsConfiguration(RunConfiguration, Protocol):
 def join(config: HostsConfiguration) -> None:
     """Connects this process to those of the other hosts; does nothing for one host.
 
-    Every host runs the same command but for `--process_id`, and sees the same files under
-    `--workdir`. To be called before anything asks jax for its devices.
+    Every host runs the same command with its own `--process_id` and sees the same files in
+    `--workdir`. Call this before anything asks jax for its devices.
 
     Args:
       config: a configuration with `coordinator_address`, `num_processes`, `process_id` and
@@ -55,8 +55,7 @@ def join(config: HostsConfiguration) -> None:
         return
     if config.workdir is None:
         raise ConfigError(
-            f"--coordinator_address={address}: several hosts need one --workdir that all of them "
-            "see"
+            f"--coordinator_address={address}: give one --workdir that all hosts can see"
         )
     if address != "auto":
         host, _, port = address.rpartition(":")
@@ -80,10 +79,10 @@ def join(config: HostsConfiguration) -> None:
 
 
 def barrier(name: str) -> None:
-    """Waits until every host has come here; does nothing for one host.
+    """Waits until every host has reached this call; does nothing for one host.
 
     Args:
-      name: the same on every host, and of this place alone.
+      name: the same on every host, and different for every call in the program.
     """
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)

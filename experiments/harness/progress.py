@@ -1,4 +1,4 @@
-"""What a run shows while it works: a progress bar, lines on the terminal, TensorBoard events."""
+"""Output of a run while it works: a progress bar, lines on the terminal, TensorBoard events."""
 
 import sys
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ __all__ = ["Progress", "event_writer", "print_line", "write_scalars"]
 
 
 class Progress:
-    """A bar with loss and images/s on a terminal, plain lines elsewhere."""
+    """A progress bar on a terminal, plain lines otherwise, with the latest metrics."""
 
     def __init__(self, total: int, done: int, unit: str, stream: Any = None) -> None:
         self._stream = stream or sys.stderr
@@ -44,13 +44,13 @@ class Progress:
             print(text, file=self._stream)
 
     def close(self) -> None:
-        """Leaves the bar as it stands."""
+        """Closes the bar and leaves it on the terminal."""
         if self._bar is not None:
             self._bar.close()
 
 
 def event_writer(directory: RunDirectory, done: int) -> Any:
-    """A writer of TensorBoard events, None where this process writes no files.
+    """Returns a writer of TensorBoard events, or None if this process writes no files.
 
     Args:
       directory: the run.

@@ -1,7 +1,7 @@
-"""The directory of a run: all that it was and did, written so that a kill loses nothing.
+"""The directory of a run: a complete record of it, written so that a kill loses nothing.
 
 config.json      the flags, the versions, the commit, the device, the digest of the data
-metrics.jsonl    a line an epoch
+metrics.jsonl    one line per epoch
 checkpoints/     the newest few states
 events.out.*     the same metrics, and images, for TensorBoard
 plots/           figures
@@ -28,7 +28,7 @@ __all__ = ["RunDirectory", "fresh_workdir", "write_atomically"]
 
 
 def fresh_workdir(name: str, root: str | os.PathLike = "runs") -> Path:
-    """Makes a new directory `root/name-YYYYmmdd-HHMMSS`, numbered further where it exists.
+    """Makes a new directory `root/name-YYYYmmdd-HHMMSS`, with a number appended if it exists.
 
     Args:
       name: the name of the experiment.
@@ -49,7 +49,7 @@ def fresh_workdir(name: str, root: str | os.PathLike = "runs") -> Path:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Writes a file so that a reader, also after a kill, sees the old content or the new.
+    """Writes a file so that a reader sees either the old or the new content, even after a kill.
 
     Args:
       path: the file; its directory exists.
@@ -83,14 +83,14 @@ class RunDirectory:
 
     @property
     def plots(self) -> Path:
-        """Where figures go."""
+        """The directory of the figures."""
         return self.path / "plots"
 
     # config.json
 
     @staticmethod
     def read_config(path: str | os.PathLike) -> dict[str, Any]:
-        """The content of `config.json`.
+        """Returns the content of `config.json`.
 
         Args:
           path: the run directory.
@@ -99,7 +99,7 @@ class RunDirectory:
           {"flags": ..., "environment": ..., "data_sha256": ...}.
 
         Raises:
-          ConfigError: there is none, or it is not what was written.
+          ConfigError: the file is missing or damaged.
         """
         file = Path(path) / "config.json"
         try:
@@ -112,7 +112,7 @@ class RunDirectory:
                 f"--workdir={path}: holds no run (no config.json); train there first"
             ) from None
         except ValueError:
-            raise ConfigError(f"{file}: is not a configuration that a run wrote") from None
+            raise ConfigError(f"{file}: is damaged; delete it or give another --workdir") from None
 
     def write_or_check_config(
         self, config: Configuration, data_sha256: str, *, may_grow: Sequence[str] = ()
@@ -159,7 +159,7 @@ class RunDirectory:
     # metrics.jsonl and result.json
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
-        """Appends one line to `metrics.jsonl` and sees it onto the disk."""
+        """Appends one line to `metrics.jsonl` and flushes it to disk."""
         if not self.is_writer:
             return
         with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
@@ -168,7 +168,7 @@ class RunDirectory:
             os.fsync(file.fileno())
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The lines of `metrics.jsonl`; one that a kill cut short is left out."""
+        """Returns the lines of `metrics.jsonl`, without one that a kill cut short."""
         file = self.path / "metrics.jsonl"
         if not file.exists():
             return []
@@ -181,7 +181,7 @@ class RunDirectory:
         return lines
 
     def truncate_metrics(self, epoch: int) -> None:
-        """Drops what `metrics.jsonl` says of epochs after `epoch`, which will be run again."""
+        """Drops the lines of `metrics.jsonl` about epochs after `epoch`, which will run again."""
         file = self.path / "metrics.jsonl"
         if self.is_writer and file.exists():
             kept = [line for line in self.read_metrics() if line["epoch"] <= epoch]
@@ -193,7 +193,7 @@ class RunDirectory:
             write_atomically(self.path / "result.json", _json(_finite(result)))
 
     def read_result(self) -> dict[str, Any] | None:
-        """The content of `result.json`, None where there is none."""
+        """Returns the content of `result.json`, or None if there is none."""
         file = self.path / "result.json"
         return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
@@ -203,7 +203,7 @@ def _json(content: Any) -> str:
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON knows no NaN and no infinity: they become null."""
+    """Replaces NaN and infinity by None, because JSON has neither."""
     return {
         k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()
     }
@@ -230,7 +230,7 @@ def _environment() -> dict[str, Any]:
 
 
 def _git_commit() -> str | None:
-    """The commit of the code, with "+changes" where files differ from it; None outside git."""
+    """Returns the commit of the code, with "+changes" if files differ; None outside git."""
     here = Path(__file__).parent
     try:
         commit = subprocess.run(

@@ -354,7 +354,7 @@ class Config:
 
 
 class DataFacts(NamedTuple):
-    """What the configuration needs to know about the training data.
+    """Facts about the training data that resolving a configuration needs.
 
     Attributes:
       mean_image: the mean of the stored training images in [0, 1], [H, W, C].

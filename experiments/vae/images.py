@@ -69,7 +69,7 @@ BINARIZATIONS = {
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """How a dataset is stored on the device, and how a batch of it becomes a model input.
+    """Conversion of a dataset to the array on the device, and of a batch to a model input.
 
     Attributes:
       binarization: how pixels are binarized.

@@ -1,10 +1,10 @@
-"""Named settings of `experiments.vae`: `--recipe=NAME`, each with what it should and did give.
+"""Named settings of `experiments.vae`, each with the published result: `--recipe=NAME`.
 
     python -m experiments.vae --recipe=vae_mnist_k1 --data_dir=DIR
     python -m experiments.vae --recipe=vae_mnist_k1 --data_dir=DIR --epochs=700
 
-Flags given beside a recipe win over it. In a script: `vae.Config(**RECIPES["vae_mnist_k1"].flags)`.
-What was measured, with command, device and date, is in the table of experiments/README.md.
+Other flags override the recipe. In a script: `vae.Config(**RECIPES["vae_mnist_k1"].flags)`.
+The measured results, with command, device and date, are in docs/results.md.
 """
 
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ __all__ = ["RECIPES", "Recipe"]
 
 
 class Recipe(NamedTuple):
-    """A setting that is held to a number.
+    """A setting that is compared with a published number.
 
     Attributes:
       flags: the fields of `vae.Config` that differ from their defaults.
-      published: the negative test log-likelihood of the source in nats, None where it gives none.
-      source: the paper with its table, or what the recipe is compared with.
+      published: the negative test log-likelihood of the source in nats; None if it reports none.
+      source: the paper and its table, or the comparison that the recipe belongs to.
     """
 
     flags: Mapping[str, Any]
@@ -27,8 +27,8 @@ class Recipe(NamedTuple):
     source: str
 
 
-# What trains these networks in the least time on two cores, of what was tried on images held back
-# from training: larger batches, Muon at a high rate, the average of the weights.
+# The fastest settings on two cores of those tried on held-out training images: larger
+# batches, Muon at a high rate, an average of the weights.
 _FAST = {
     "batch_size": 500,
     "optimizer": "muon",
@@ -47,7 +47,7 @@ _BURDA = {
     "checkpoint_every": 10,
 }
 _BURDA_TABLE = "Burda et al. (2016), table 1"
-# That with two stochastic layers: 784 -200-200- 100 -100-100- 50.
+# The same with two stochastic layers: 784 -200-200- 100 -100-100- 50.
 _TWO_LAYERS = {
     "latent_dim": 100,
     "stochastic_layers": 2,
@@ -82,7 +82,9 @@ _FAMILIES = {
     "eval_every": 10,
     "checkpoint_every": 10,
 }
-_FAMILIES_SOURCE = "Figurnov et al. (2018), section 5, beside the normal of the same dimension"
+_FAMILIES_SOURCE = (
+    "Figurnov et al. (2018), section 5, and the normal of the same dimension"
+)
 # 200 binary latents and a decoder of one layer, as in Jang et al. (2017), section 4.2.
 _BINARY = {
     "dataset": "mnist",
@@ -168,7 +170,7 @@ RECIPES: dict[str, Recipe] = {
         _BURDA_TABLE,
     ),
     "svae_mnist_d10": Recipe({**_DAVIDSON, "posterior": "von_mises_fisher"}, 93.2, _DAVIDSON_TABLE),
-    "nvae_mnist_d10": Recipe(_DAVIDSON, None, f"the normal beside {_DAVIDSON_TABLE}"),
+    "nvae_mnist_d10": Recipe(_DAVIDSON, None, f"baseline for {_DAVIDSON_TABLE}"),
     **{
         f"{name}_mnist_d{dimension}": _families(name, dimension)
         for name in ("normal", "gamma", "beta", "von_mises")

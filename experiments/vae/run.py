@@ -206,7 +206,7 @@ def _train(
 
 
 def _check_finite(first_bad_steps: np.ndarray, epoch: int, opened: Run) -> None:
-    """Raises if the loss of a seed was not finite; -1 stands for a loss that always was."""
+    """Raises if the loss of a seed was not finite; step -1 means that it always was."""
     if np.all(first_bad_steps < 0):
         return
     step = int(np.min(first_bad_steps[first_bad_steps >= 0]))

@@ -62,7 +62,7 @@ def test_a_directory_without_a_run_or_with_a_broken_one(tmp_path):
     with pytest.raises(ConfigError, match="holds no run"):
         RunDirectory.read_config(tmp_path)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(ConfigError, match="is not a configuration"):
+    with pytest.raises(ConfigError, match="is damaged"):
         RunDirectory.read_config(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="is a file"):

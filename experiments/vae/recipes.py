@@ -69,7 +69,7 @@ _DAVIDSON = {
     "checkpoint_every": 10,
 }
 _DAVIDSON_TABLE = "Davidson et al. (2018), table 1"
-# A small network on which families of few latents are told apart.
+# A small network that shows the differences between families with few latents.
 _FAMILIES = {
     "dataset": "mnist",
     "hidden_sizes": (200, 200),
@@ -82,9 +82,7 @@ _FAMILIES = {
     "eval_every": 10,
     "checkpoint_every": 10,
 }
-_FAMILIES_SOURCE = (
-    "Figurnov et al. (2018), section 5, and the normal of the same dimension"
-)
+_FAMILIES_SOURCE = "Figurnov et al. (2018), section 5, and the normal of the same dimension"
 # 200 binary latents and a decoder of one layer, as in Jang et al. (2017), section 4.2.
 _BINARY = {
     "dataset": "mnist",
@@ -98,7 +96,7 @@ _BINARY = {
     "eval_every": 10,
     "checkpoint_every": 10,
 }
-_BINARY_SOURCE = "the other estimators on the same network"
+_BINARY_SOURCE = "estimators compared on one network"
 _FREY = {
     "dataset": "frey_faces",
     "binarization": "none",
@@ -107,7 +105,7 @@ _FREY = {
     "batch_size": 100,
     "schedule": "cosine",
     "epochs": 500,
-    # Without it most of 200 latents are given up at once, and stay so.
+    # Without the warm-up, training turns off most of 200 latents at once and for good.
     "beta_warmup_epochs": 100.0,
     "eval_every": 10,
     "checkpoint_every": 50,

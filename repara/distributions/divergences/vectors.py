@@ -65,7 +65,9 @@ def _square_root(q: MultivariateNormal) -> jax.Array:
 def _rows(q: Distribution) -> jax.Array:
     """Vectors whose outer products sum to the covariance, `[..., m, d]`."""
     if isinstance(q, LowRankMultivariateNormal):
-        return jnp.concatenate([transpose(q.cov_factor), _diagonal(jnp.sqrt(q.cov_diag))], axis=-2)
+        parts = transpose(q.cov_factor), _diagonal(jnp.sqrt(q.cov_diag))
+        batch = jnp.broadcast_shapes(*(x.shape[:-2] for x in parts))
+        return jnp.concatenate([jnp.broadcast_to(x, batch + x.shape[-2:]) for x in parts], axis=-2)
     assert isinstance(q, MultivariateNormal)
     if q.scale_tril is None:
         return _diagonal(q.scale_diag)

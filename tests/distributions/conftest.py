@@ -2,7 +2,8 @@
 
 The first case of a family represents it in the fast tests of derivatives, moments, laws and 16-bit
 parameters. If the family is slow, it also does so in the others, in float32, except in tests that
-compile nothing.
+compile nothing. The tests of samples run the first case alone in float64: further cases of a family
+run the same code with other values, which float32 and the tests of derivatives cover.
 """
 
 import pytest
@@ -39,8 +40,18 @@ def _position(item):
     return _ORDER.get(case, -1), item.path.name, str(parameters.get("dtype"))
 
 
+def _repeats_float64(item):
+    """Returns whether a test of samples runs a further case of a family in float64."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    if item.path.name != "test_registry_samples.py" or parameters.get("dtype") != "float64":
+        return False
+    case = parameters["case"]
+    return _FIRST[case.family] != case.name
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
+    items[:] = [item for item in items if not _repeats_float64(item)]
     for item in items:
         if _is_slow(item):
             item.add_marker(pytest.mark.slow)

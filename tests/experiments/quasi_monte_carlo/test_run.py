@@ -11,6 +11,7 @@ import scipy.stats
 from experiments import quasi_monte_carlo
 from experiments.harness.configuration import ConfigError
 from experiments.quasi_monte_carlo import errors, integrand
+from experiments.quasi_monte_carlo.report import errors_with_fits
 
 SCIPY_DISTRIBUTIONS = [
     scipy.stats.gamma(2.5),
@@ -46,6 +47,20 @@ def test_a_run_writes_its_rows_and_a_figure(tmp_path):
     assert [row["draws"] for row in rows] == [16, 32, 16, 32]
     assert [float(row["rmse"]) for row in stored] == [row["rmse"] for row in rows]
     assert (tmp_path / "quasi_monte_carlo.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_figure_has_a_fitted_line_through_the_errors_of_each_source():
+    rows = [
+        {"source": source, "draws": n, "rmse": n**exponent, "stderr": 0.1 * n**exponent}
+        for source, exponent in (("i.i.d.", -0.5), ("scrambled Sobol", -1.0))
+        for n in (16, 64, 256)
+    ]
+    lines = errors_with_fits(rows)
+    assert list(lines) == ["i.i.d., N^-0.50", "scrambled Sobol, N^-1.00"]
+    for line in lines.values():
+        x, y = line.reference
+        np.testing.assert_array_equal(x, line.x)
+        np.testing.assert_allclose(y, line.y, rtol=1e-12)
 
 
 def test_the_smallest_number_of_draws_must_be_below_the_largest():

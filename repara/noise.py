@@ -9,6 +9,9 @@ marginal distribution: standard normal, or uniform on the open unit interval. Th
 only in the dependence between points. Each of them therefore works with the transform of every
 distribution, and estimates of `E[f(transform(eps))]` stay unbiased. Fixed noise (common random
 numbers) needs no source: draw it once and pass it to `transform`.
+
+Some gradient estimators need independent points. A source of your own whose points are independent
+says so with an attribute: `source.independent = True`.
 """
 
 import functools
@@ -35,6 +38,7 @@ __all__ = [
     "Source",
     "antithetic",
     "check_key",
+    "draws_independently",
     "iid",
     "open_uniform",
     "sobol",
@@ -139,6 +143,22 @@ def _word(dtype: DTypeLike) -> jnp.dtype:
 
 def _from_uniform(u: jax.Array, marginal: Marginal) -> jax.Array:
     return ndtri(u) if marginal == "normal" else u
+
+
+def draws_independently(source: Source) -> bool:
+    """Returns whether the points of a source are independent of one another.
+
+    Args:
+      source: a source of noise.
+
+    Returns:
+      True for `iid` and for a source whose attribute `independent` is true.
+
+    Example:
+      >>> draws_independently(iid), draws_independently(antithetic)
+      (True, False)
+    """
+    return source is iid or bool(getattr(source, "independent", False))
 
 
 def iid(

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from repara import noise
 from repara.distributions.introspection import without_independent
 from repara.estimators.pathwise import pathwise
 from repara.estimators.surrogate import (
@@ -37,8 +38,9 @@ def delta_method(
     with the estimate g_s of sample s, the mean m, d = z - m, and E[h] in closed form. It is
     unbiased if the estimator is. The coefficient beta_s is the one of least variance,
     sum_t cov(g_t[f], g_t[h]) / sum_t var(g_t[h]) over all *other* samples t, so it is independent
-    of sample s. Since it needs one estimate per sample, the cost grows with the square of the
-    number of samples.
+    of sample s. This requires independent samples, and estimates that do not use the other samples:
+    a source of dependent samples and baselines computed from other samples are refused. Since the
+    method needs one estimate per sample, its cost grows with the square of the number of samples.
 
     Args:
       function: f, maps one sample to a scalar; twice differentiable at the mean.
@@ -52,7 +54,8 @@ def delta_method(
 
     Raises:
       NotImplementedError: the mean or the covariance of the distribution is not known.
-      ValueError: fewer than 3 samples, or f does not return a finite scalar.
+      ValueError: fewer than 3 samples, dependent samples, a baseline computed from other samples,
+        or f does not return a finite scalar.
 
     References:
       Mohamed et al. (2020), "Monte Carlo Gradient Estimation in Machine Learning", sections 7.4.1
@@ -68,6 +71,7 @@ def delta_method(
       >>> round(float(jax.grad(loss)(jnp.ones(2))[0]), 3)  # exact for a quadratic
       2.0
     """
+    _check_independence(**options)
 
     def surrogate(params: Params, key: jax.Array, num_samples: int) -> jax.Array:
         check_call(key, num_samples, 3, "the coefficient is computed from the other samples")
@@ -112,6 +116,23 @@ def delta_method(
         return plain(params, key, num_samples) - beta * (centered - jax.lax.stop_gradient(centered))
 
     return surrogate
+
+
+def _check_independence(
+    source: noise.Source = noise.iid, baseline: Any = "none", **options: Any
+) -> None:
+    """Raises if an estimate would depend on the samples that its coefficient is computed from."""
+    del options
+    if not noise.draws_independently(source):
+        raise ValueError(
+            "delta_method is biased if the samples depend on one another, because the coefficient "
+            "of a sample is computed from the others: leave source out, or use pathwise with it"
+        )
+    if baseline in ("leave_one_out", "moving_average"):
+        raise ValueError(
+            f'delta_method is biased with baseline="{baseline}", which is computed from other '
+            "samples: leave the baseline out, or give a function of the parameters"
+        )
 
 
 def _trace(distribution: Any, curvature: Callable[[jax.Array], jax.Array]) -> jax.Array:

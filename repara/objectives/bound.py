@@ -79,7 +79,7 @@ def weigh(
 
         sum_k (c_k - d2F/dlog w_k^2) dlog w_k/dz_k dz_k/dphi
 
-    remains.
+    remains. The identity holds the other samples fixed, so they must be independent.
 
     Args:
       key: a typed key; consumed.
@@ -95,10 +95,11 @@ def weigh(
       The weighted samples.
 
     Raises:
-      ValueError: K < 1, or an unknown gradient.
+      ValueError: K < 1, an unknown gradient, or "dreg" with a source of dependent samples.
     """
     check_count("num_samples", num_samples)
     check_gradient(gradient)
+    check_source(gradient, source)
     z, log_q = sample(key, posterior, num_samples, source, gradient)
     if gradient == "dreg":
         # The weights are computed twice from the same values; the compiler merges the two.
@@ -155,6 +156,15 @@ def check_count(name: str, count: int, at_least: int = 1) -> None:
     """Raises if a number of samples is too small."""
     if count < at_least:
         raise ValueError(f"{name} must be at least {at_least}, got {count}")
+
+
+def check_source(gradient: str, source: noise.Source) -> None:
+    """Raises if the gradient needs independent samples and the source does not draw them."""
+    if gradient == "dreg" and not noise.draws_independently(source):
+        raise ValueError(
+            'gradient="dreg" is biased if the samples depend on one another, because its identity '
+            'holds the other samples fixed: give source=noise.iid, or gradient="plain"'
+        )
 
 
 def check_gradient(gradient: str, known: tuple[str, ...] = ("plain", "stl", "dreg")) -> None:

@@ -13,6 +13,7 @@ from repara.objectives.bound import (
     WeightedSamples,
     check_count,
     check_gradient,
+    check_source,
     log_mean_exp,
     weigh,
     without_gradient,
@@ -49,13 +50,13 @@ def iwae(
         sum_k v_k^2 d log w_k/dz_k dz_k/dphi with the normalized weights v; "stl": the same with
         v_k in place of v_k^2, biased for K > 1. All three have the same gradient in the parameters
         of likelihood and prior.
-      source: the noise source, by default i.i.d.
+      source: the noise source, by default i.i.d.; "dreg" needs independent samples.
 
     Returns:
       The bound, and the parts of the ELBO from the same samples, each [B], in nats.
 
     Raises:
-      ValueError: K < 1, or an unknown gradient.
+      ValueError: K < 1, an unknown gradient, or "dreg" with dependent samples.
 
     References:
       Burda, Grosse and Salakhutdinov (2016), "Importance Weighted Autoencoders", equation 8,
@@ -109,13 +110,13 @@ def ciwae(
       gradient: "plain": unbiased; "dreg": unbiased, with the normalized weights v
         sum_k (beta/K + (1 - beta) v_k^2) d log w_k/dz_k dz_k/dphi; "stl": the same with v_k in
         place of v_k^2, biased for K > 1 and beta < 1.
-      source: the noise source, by default i.i.d.
+      source: the noise source, by default i.i.d.; "dreg" needs independent samples.
 
     Returns:
       The bound, and the parts of the ELBO from the same samples, each [B], in nats.
 
     Raises:
-      ValueError: K < 1, a concrete weight out of range, or an unknown gradient.
+      ValueError: K < 1, a concrete weight out of range, an unknown gradient, or "dreg" with dependent samples.
 
     References:
       Rainforth et al. (2018), "Tighter Variational Bounds are Not Necessarily Better", section 5,
@@ -179,13 +180,13 @@ def miwae(
       num_samples: K, the samples of each bound, at least 1; M K are drawn in all.
       gradient: as in `iwae`, for each of its bounds: "plain" and "dreg" are unbiased, "stl" is
         biased for K > 1.
-      source: the noise source, by default i.i.d.
+      source: the noise source, by default i.i.d.; "dreg" needs independent samples.
 
     Returns:
       The bound, and the parts of the ELBO from the same samples, each [B], in nats.
 
     Raises:
-      ValueError: M < 1, K < 1, or an unknown gradient.
+      ValueError: M < 1, K < 1, an unknown gradient, or "dreg" with dependent samples.
 
     References:
       Rainforth et al. (2018), "Tighter Variational Bounds are Not Necessarily Better", section 5,
@@ -242,14 +243,14 @@ def piwae(
       gradient: that of `miwae` in the posterior's parameters: "plain", "dreg", or "stl", which is
         biased for K > 1. It needs one more pass through likelihood and prior, for the derivative
         in the latents.
-      source: the noise source, by default i.i.d.
+      source: the noise source, by default i.i.d.; "dreg" needs independent samples.
 
     Returns:
       The bound, and the parts of the ELBO from the same samples, each [B], in nats; the parts have
       no gradient in the posterior's parameters.
 
     Raises:
-      ValueError: M < 1, K < 1, or an unknown gradient.
+      ValueError: M < 1, K < 1, an unknown gradient, or "dreg" with dependent samples.
 
     References:
       Rainforth et al. (2018), "Tighter Variational Bounds are Not Necessarily Better", section 5,
@@ -265,6 +266,7 @@ def piwae(
     check_count("num_outer", num_outer)
     check_count("num_samples", num_samples)
     check_gradient(gradient)
+    check_source(gradient, source)
     # The two gradients weigh a sample by its share of all weights and by its share of its group.
     # The ratio of the two, as a factor on the derivative in z, could overflow. So the derivatives
     # of the weights in the latents are computed here and enter as constants.

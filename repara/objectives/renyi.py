@@ -44,13 +44,13 @@ def renyi(
         "plain": the total derivative, unbiased; "dreg": doubly reparameterized, unbiased,
         sum_k (alpha v_k + (1 - alpha) v_k^2) d log w_k/dz_k dz_k/dphi; "stl": the same with v_k in
         place of the parentheses, biased for K > 1 unless alpha = 1.
-      source: the noise source, by default i.i.d.
+      source: the noise source, by default i.i.d.; "dreg" needs independent samples.
 
     Returns:
       The bound, and the parts of the ELBO from the same samples, each [B], in nats.
 
     Raises:
-      ValueError: K < 1, or an unknown gradient.
+      ValueError: K < 1, an unknown gradient, or "dreg" with dependent samples.
 
     References:
       Li and Turner (2016), "Renyi Divergence Variational Inference", sections 3 and 4.1,

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import repara as rp
+from repara import noise
 from repara.estimators import (
     delta_method,
     disarm,
@@ -115,3 +116,14 @@ def test_estimators_for_discrete_variables_say_which_they_need():
     raises(TypeError, message, surrogate, jnp.zeros(3))
     raises(TypeError, "got Normal", rebar(toy, unit_normal))
     raises(TypeError, "over one-hot vectors: use rebar", disarm(toy, die), jnp.zeros(3))
+
+
+def test_delta_method_refuses_dependent_samples():
+    with pytest.raises(ValueError, match="biased if the samples depend on one another"):
+        delta_method(jnp.sum, unit_normal, source=noise.antithetic)
+
+
+@pytest.mark.parametrize("baseline", ["leave_one_out", "moving_average"])
+def test_delta_method_refuses_baselines_from_other_samples(baseline):
+    with pytest.raises(ValueError, match=f'biased with baseline="{baseline}"'):
+        delta_method(jnp.sum, unit_normal, estimator=score_function, baseline=baseline)

@@ -24,6 +24,9 @@ def source(key, shape, noise_shape, marginal, dtype):
     return jnp.asarray(PAIRS, dtype)
 
 
+source.independent = True  # the pairs are all pairs of nodes
+
+
 def posterior(params):
     loc, scale = params
     full = jnp.ones_like(jnp.asarray(WEIGHTS, loc.dtype))

@@ -116,7 +116,8 @@ def ciwae(
       The bound, and the parts of the ELBO from the same samples, each [B], in nats.
 
     Raises:
-      ValueError: K < 1, a concrete weight out of range, an unknown gradient, or "dreg" with dependent samples.
+      ValueError: K < 1, a concrete weight out of range, an unknown gradient, or "dreg" with
+        dependent samples.
 
     References:
       Rainforth et al. (2018), "Tighter Variational Bounds are Not Necessarily Better", section 5,

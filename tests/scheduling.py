@@ -1,4 +1,4 @@
-"""How pytest-xdist distributes the tests: whole units, so that no program is compiled twice."""
+"""Scheduling for pytest-xdist: a worker gets whole units, so no program is compiled twice."""
 
 from xdist.scheduler import LoadScopeScheduling
 

@@ -1,4 +1,4 @@
-"""How the tests are divided among workers and into fast and slow ones."""
+"""Division of the tests among workers, and into fast and slow tests."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""How the tests compile: compilation costs nearly all of their time, execution almost none."""
+"""Compiler options of the tests, which spend nearly all of their time compiling."""
 
 from importlib.metadata import version
 

@@ -1,4 +1,4 @@
-"""How the registry's tests compare arrays, and which cases they run over."""
+"""Comparisons of arrays, and the selections of cases that the tests of the registry run over."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the registry's programs give, computed once per case and dtype for many tests."""
+"""Results of the programs of the registry, computed once per case and dtype for many tests."""
 
 import functools
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ _NAMED = {case.name: case for case in CASES}
 
 
 class Outcome(NamedTuple):
-    """What the program `draw` gave for one case in one dtype.
+    """Results of the program `draw` for one case in one dtype.
 
     Attributes:
       distribution: with the batched parameters: all have the full batch shape, of two or more.

@@ -30,7 +30,7 @@ def shared(program_of):
 
 
 class _Key:
-    """What a program may depend on, apart from the parameters that it takes."""
+    """Returns everything a program depends on besides its arguments."""
 
     def __init__(self, case):
         self.case = case
@@ -103,7 +103,7 @@ def sample_and_density(case, q, key, shape, **source):
 
 
 class Draw(NamedTuple):
-    """What one key gives at one setting of the parameters; arrays start with `SHAPE` + batch.
+    """Results of one key at one setting of the parameters; arrays start with `SHAPE` + batch.
 
     Attributes:
       sample: from `sample`.
@@ -169,7 +169,7 @@ def draw(case):
 
 
 class SixteenBit(NamedTuple):
-    """What 16-bit parameters give.
+    """Results of 16-bit parameters.
 
     Attributes:
       sample: from the key of the `Draw` with which it is compared.
@@ -322,7 +322,7 @@ def derivatives(case):
 
 
 class Comparison(NamedTuple):
-    """What is compared with a reference.
+    """Values that are compared with a reference.
 
     Attributes:
       log_prob: the log-density at x.

@@ -1,4 +1,4 @@
-"""What tests of several experiments read of a run."""
+"""Parts of a run directory that the tests of several experiments compare."""
 
 import json
 

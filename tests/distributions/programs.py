@@ -30,7 +30,7 @@ def shared(program_of):
 
 
 class _Key:
-    """Returns everything a program depends on besides its arguments."""
+    """A hashable key of everything that a program depends on besides its arguments."""
 
     def __init__(self, case):
         self.case = case

@@ -179,7 +179,6 @@ def define_flags(config_class: type, flag_values: flags.FlagValues = flags.FLAGS
             and (default is not None)
         ):
             text = f"{text} ({_expected(field)})"
-        # The module whose --help shows the flag is the one that declares the configuration.
         keywords: dict[str, Any] = {"flag_values": flag_values}
         if metadata["choices"] is not None:
             flags.DEFINE_enum(field.name, default, metadata["choices"], text, **keywords)
@@ -193,7 +192,6 @@ def define_flags(config_class: type, flag_values: flags.FlagValues = flags.FLAGS
             flags.DEFINE_float(field.name, default, text, **keywords)
         else:
             flags.DEFINE_string(field.name, default, text, **keywords)
-        flag_values.register_key_flag_for_module("__main__", flag_values[field.name])
 
 
 def read_flags(
@@ -256,6 +254,9 @@ def launch(
     define_flags(config_class)
     if define_more is not None:
         define_more()
+    for flag in set(flags.FLAGS) - defined_before:
+        # --help shows the flags of the program, which absl knows by its path.
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[flag])
     reported: tuple[type[Exception], ...] = (ConfigError, *errors)
 
     def parse(arguments: Sequence[str]) -> list[str]:

@@ -273,9 +273,10 @@ def test_the_process_ends_with_an_error_code_and_one_line(request):
     assert re.fullmatch(r"vae: .*minst.*\n", done.stderr), done.stderr
 
 
-def test_helpfull_lists_every_flag(capsys):
+@pytest.mark.parametrize("flag", ["--help", "--helpfull"])
+def test_help_lists_every_flag(capsys, flag):
     with pytest.raises(SystemExit):
-        main(["--helpfull"])
+        main([flag])
     shown = capsys.readouterr().out
-    for field in dataclasses.fields(vae.Config):
-        assert re.search(rf"--(\[no\])?{field.name}:", shown), field.name
+    for name in ("recipe", *(field.name for field in dataclasses.fields(vae.Config))):
+        assert re.search(rf"--(\[no\])?{name}:", shown), name

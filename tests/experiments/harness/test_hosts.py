@@ -69,7 +69,7 @@ def test_two_hosts_are_two_devices(tmp_path, request):
     [
         ({"num_processes": 2}, "need --coordinator_address"),
         ({"process_id": 1}, "need --coordinator_address"),
-        ({"coordinator_address": "here:1"}, "need one --workdir"),
+        ({"coordinator_address": "here:1"}, "give one --workdir"),
         ({"coordinator_address": "here", "workdir": "w"}, "must be host:port"),
         (
             {"coordinator_address": "here:1", "workdir": "w", "process_id": 2, "num_processes": 2},

@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if name not in NAMES:
         shown = "nothing" if name is None else repr(name)
         raise SystemExit(f"benchmark: expected one of {', '.join(NAMES)}, got {shown}")
-    config_class: type = load(name).config_class  # type: ignore[assignment]
+    config_class = load(name).config_class
     launch(
         f"benchmark {name}",
         config_class,

@@ -21,7 +21,7 @@ class Benchmark(NamedTuple):
       run: runs it with an instance of this dataclass, and returns its results.
     """
 
-    config_class: Callable[..., Any]
+    config_class: type[Any]
     run: Callable[[Any], Any]
 
 
@@ -73,10 +73,10 @@ def resolve(config: Config) -> Callable[[], Any]:
       ConfigError: there is no such benchmark, or it has no such flag.
 
     Example:
-      >>> results = resolve(Config("sampling", {"samples": 1000, "families": "Normal"}))
+      >>> run_benchmark = resolve(Config("sampling", {"samples": 1000, "families": "Normal"}))
     """
     benchmark = load(config.name)
-    known = {field.name for field in dataclasses.fields(benchmark.config_class)}  # type: ignore[arg-type]
+    known = {field.name for field in dataclasses.fields(benchmark.config_class)}
     for flag in config.settings:
         if flag not in known:
             raise ConfigError(f"--{flag}: the benchmark {config.name} has no such flag")

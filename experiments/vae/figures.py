@@ -255,7 +255,7 @@ def _draw_traversals(
 ) -> Pictures:
     """The effect of each latent on one test image, [1, H, W, C]; rows by decreasing mean KL.
 
-    In a row one latent runs through its prior, and the others stay at the center of the posterior.
+    In each row one latent runs through its prior; the others stay at the center of the posterior.
     """
     from repara import plotting
 

@@ -28,6 +28,7 @@ class Case(NamedTuple):
       reference_error: the relative error of the reference itself, if it exceeds 1e-12.
       accuracy: the relative error in float64 that the special functions behind it state, if it
         exceeds the rounding of float64.
+      units: the units in the last place by which two compiled programs of one sample may differ.
       density: whether it has a `log_prob`.
       slow: whether its programs take more than ten seconds to compile; see conftest.py.
       event_ranks: parameter name -> how many of its dimensions belong to one batch member, for
@@ -45,6 +46,7 @@ class Case(NamedTuple):
     condition: float = 1.0
     reference_error: float = 0.0
     accuracy: float = 0.0
+    units: float = 2.0
     density: bool = True
     slow: bool = False
     event_ranks: Mapping[str, int] = MappingProxyType({})

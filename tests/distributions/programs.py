@@ -172,7 +172,7 @@ class SixteenBit(NamedTuple):
     """Results of 16-bit parameters.
 
     Attributes:
-      sample: from the key of the `Draw` with which it is compared.
+      sample: the sample drawn with the key of the `Draw` that it is compared with.
       log_prob: the log-density of that draw's sample, by `jax.vmap` over two distributions.
       after_scan: the distribution after it was the carry of a scan.
     """

@@ -95,7 +95,8 @@ SCALARS_WITH_SHAPE = [
          {"loc": 0.0}, condition=16.0, slow=True),
     Case("skew_normal", rp.SkewNormal, rp.SkewNormal,
          {"loc": 0.5, "scale": 2.0, "skewness": 1.5}, {"scale": 0.0, "skewness": np.nan},
-         _skew_normal(1.5, 0.5, 2.0), condition=16.0, reference_error=1e-11, slow=True),
+         _skew_normal(1.5, 0.5, 2.0), condition=16.0, reference_error=1e-11, slow=True,
+         units=8.0),  # without the optimizer its two inversions differ by up to six
     Case("skew_normal_batch", rp.SkewNormal, rp.SkewNormal,
          {"loc": 0.5, "scale": 2.0, "skewness": [-8.0, -0.3, 0.0, 3.0]},
          {"skewness": np.nan}, condition=16.0, slow=True),

@@ -93,8 +93,7 @@ def _few_roundings(case, outcome):
     a vector and, from jax 0.11 on, the steps of an inversion round differently.
     """
     z = outcome.good.rsample
-    # Without the optimizer, ill-conditioned inversions differ by up to six units.
-    units = (16 if case.accuracy > 0 else 8 if case.condition >= 16 else 2) * (1 + np.abs(z))
+    units = (16 if case.accuracy > 0 else case.units) * (1 + np.abs(z))
     if outcome.distribution.event_shape:
         units = units + 4 * np.abs(z).max()
     return units * outcome.rounding

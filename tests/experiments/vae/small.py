@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import jax
 import numpy as np
 
 from experiments import vae
@@ -44,13 +43,3 @@ def objective_name(**changes):
 def training_images(count):
     """Returns the first training images of digits, uint8 [count, 8, 8, 1]."""
     return datasets.load("digits").train_images[:count]
-
-
-def default_promotion():
-    """Returns a context in which dtypes and ranks promote as they do for users."""
-    from contextlib import ExitStack
-
-    stack = ExitStack()
-    stack.enter_context(jax.numpy_dtype_promotion("standard"))
-    stack.enter_context(jax.numpy_rank_promotion("allow"))
-    return stack

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
@@ -16,7 +17,6 @@ from experiments.harness.run_directory import RunDirectory
 from experiments.vae.__main__ import main
 from tests.experiments.runs import outcome
 from tests.experiments.vae.small import (
-    default_promotion,
     objective_name,
     run_small,
     small,
@@ -27,7 +27,7 @@ from tests.experiments.vae.small import (
 def trained(tmp_path_factory):
     """The directory and the result of one whole run, which several tests read."""
     path = tmp_path_factory.mktemp("runs")
-    with default_promotion():
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         return path / "run", run_small(path / "run")
 
 

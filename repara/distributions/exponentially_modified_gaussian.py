@@ -12,11 +12,11 @@ from repara.distributions.base import Distribution, Shape
 from repara.special import log_ndtr
 from repara.special.constants import HALF_LOG_2PI
 from repara.special.normal import mills_ratio, minus_mills_divided_difference
-from repara.special.quadrature import gauss_legendre
+from repara.special.quadrature import gauss_legendre_pairs
 
 __all__ = ["ExponentiallyModifiedGaussian"]
 
-_RULE = list(zip(*(x.tolist() for x in gauss_legendre(8)), strict=True))
+_RULE = gauss_legendre_pairs(8)
 
 
 class ExponentiallyModifiedGaussian(Distribution):
